@@ -1,0 +1,16 @@
+//! The two halves of selfenc that everything else stands on.
+//!
+//! * [`store`]: where chunks live. Two object-safe traits, [`store::ChunkStore`] and
+//!   [`store::RootStore`], with their guarantees written on them.
+//! * [`engine`]: how bytes become chunks and come back. [`engine::Engine`] writes any source into any
+//!   store and returns a [`engine::DataMap`]; [`engine::Reader`] reads it back, checking everything.
+//!
+//! Most programs depend on the facade crate `selfenc`, which re-exports both together with the
+//! backends. A backend's author depends on this crate alone.
+#![forbid(unsafe_code)]
+
+pub mod engine;
+pub mod store;
+
+pub use async_trait::async_trait;
+pub use bytes::Bytes;

@@ -1,1 +1,38 @@
-//! engine
+//! From bytes to chunks and back.
+//!
+//! [`Engine::write`] cuts a source of unknown length into chunks, compresses and encrypts each with a
+//! key made from content hashes, stores it under the hash of what is stored, and returns a [`DataMap`].
+//! [`Engine::open`] reads it back. Formats are in `docs/format.md`.
+
+pub mod blocking;
+mod budget;
+mod chunking;
+mod codec;
+mod config;
+#[allow(clippy::module_inception)] // the room is named after its main thing
+mod engine;
+mod error;
+mod keys;
+mod limits;
+mod map;
+mod pool;
+mod progress;
+mod read;
+mod sealing;
+mod secret;
+mod suite;
+mod write;
+
+pub use chunking::Chunking;
+pub use codec::Compression;
+pub use config::EncryptionConfig;
+pub use engine::{Engine, Written};
+pub use error::{Error, MapError, Result};
+pub use keys::{Binding, name_matches};
+pub use limits::{FAN, INLINE, MAX_LEN, MAX_LEVEL, MAX_STORED};
+pub use map::{ChunkInfo, DataMap};
+pub use pool::CpuPool;
+pub use progress::{Observer, Progress};
+pub use read::{ReadHandle, Reader, Verified};
+pub use secret::{GroupSecret, Scope, SealKey};
+pub use suite::Suite;

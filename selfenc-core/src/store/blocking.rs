@@ -195,7 +195,7 @@ impl<E: BlockingEngine> ChunkStore for Blocking<E> {
     }
 
     async fn flush(&self) -> Result<()> {
-        self.run("flush", |engine| engine.flush()).await
+        self.run("flush", BlockingEngine::flush).await
     }
 
     async fn put_many(&self, chunks: Vec<(ChunkId, Bytes)>) -> Vec<Result<PutOutcome>> {
@@ -221,8 +221,7 @@ impl<E: BlockingEngine> RootStore for Blocking<E> {
     }
 
     fn names(&self) -> BoxStream<'static, Result<RootName>> {
-        let names =
-            run(Arc::clone(&self.engine), Arc::clone(&self.threads), "names", |engine| engine.names());
+        let names = run(Arc::clone(&self.engine), Arc::clone(&self.threads), "names", BlockingEngine::names);
         stream::once(names)
             .flat_map(|names| match names {
                 Ok(names) => stream::iter(names.into_iter().map(Ok).collect::<Vec<_>>()),

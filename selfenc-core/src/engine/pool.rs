@@ -1,0 +1,82 @@
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
+use super::error::{Error, Result};
+
+/// Threads for hashing, compressing and encrypting. Cheap to clone; many engines may share one.
+#[derive(Clone)]
+pub struct CpuPool(Arc<rayon::ThreadPool>);
+
+impl CpuPool {
+    /// A pool of `threads`, or of as many as there are cores for 0.
+    ///
+    /// # Errors
+    /// [`Error::System`] if the threads cannot be made.
+    pub fn new(threads: usize) -> Result<Self> {
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .thread_name(|index| format!("selfenc-cpu-{index}"))
+            .build()
+            .map_err(|e| Error::system("threads", e))?;
+        Ok(Self(Arc::new(pool)))
+    }
+
+    /// How many threads it has.
+    #[must_use]
+    pub fn threads(&self) -> usize {
+        self.0.current_num_threads()
+    }
+
+    /// Runs `job` on a thread of the pool; on the spot if this already is one.
+    ///
+    /// A job that was started runs to its end even if nobody waits for it any more. A panic in it is a
+    /// defect, and goes on in the caller.
+    pub(super) async fn run<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> T {
+        if self.0.current_thread_index().is_some() {
+            return job();
+        }
+        let (done, result) = oneshot::channel();
+        self.0.spawn(move || {
+            // Nobody may be waiting any more.
+            let _ = done.send(catch_unwind(AssertUnwindSafe(job)));
+        });
+        match result.await {
+            Ok(Ok(value)) => value,
+            Ok(Err(panic)) => resume_unwind(panic),
+            Err(_) => unreachable!("a job always sends its result"),
+        }
+    }
+}
+
+impl fmt::Debug for CpuPool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "CpuPool({} threads)", self.threads())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_pool_calls_itself_without_waiting() {
+        let pool = CpuPool::new(1).unwrap();
+        let inner = pool.clone();
+        let answer = pool.run(move || inner.run(|| 42).now_or_never()).await;
+        assert_eq!(answer, Some(42));
+    }
+
+    #[tokio::test]
+    async fn a_panic_reaches_the_caller_and_leaves_the_pool_alive() {
+        let pool = CpuPool::new(1).unwrap();
+        let other = pool.clone();
+        let panicked = tokio::spawn(async move { other.run(|| panic!("on purpose")).await }).await;
+        assert!(panicked.unwrap_err().is_panic());
+        assert_eq!(pool.run(|| 1).await, 1);
+    }
+}

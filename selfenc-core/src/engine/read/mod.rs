@@ -1,0 +1,220 @@
+//! The reader: from a data map back to the data, checking everything on every path.
+
+mod fetch;
+mod handle;
+mod walk;
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use futures::stream::{self, BoxStream, Stream, StreamExt, TryStreamExt};
+
+use self::fetch::Fetcher;
+pub use self::handle::ReadHandle;
+use self::walk::{Leaf, Walk};
+use super::budget::Budget;
+use super::config::EncryptionConfig;
+use super::error::{Error, Result};
+use super::limits::FAN;
+use super::map::{Body, ChunkInfo, DataMap};
+use super::pool::CpuPool;
+use super::progress::Meter;
+use crate::store::ChunkStore;
+
+/// Reads data back. Cheap to clone; clones share the map pages that were read.
+///
+/// Every byte that comes out was checked: the stored length, the name of what was fetched, the cipher,
+/// the content hash and the decoded length, in this order. Dropping a future or a stream cancels it.
+#[derive(Clone)]
+pub struct Reader {
+    map: DataMap,
+    fetcher: Arc<Fetcher>,
+    memory: u64,
+    concurrency: usize,
+}
+
+/// What a verification has seen, all of it sound.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Verified {
+    /// Bytes of data.
+    pub bytes: u64,
+    /// Data chunks.
+    pub chunks: u64,
+    /// Map pages.
+    pub pages: u64,
+}
+
+impl Reader {
+    pub(super) fn new(
+        store: Arc<dyn ChunkStore>,
+        map: DataMap,
+        config: &EncryptionConfig,
+        pool: CpuPool,
+        meter: Meter,
+    ) -> Self {
+        let fetcher = Fetcher::new(store, map.suite(), pool, meter);
+        Self { map, fetcher: Arc::new(fetcher), memory: config.memory, concurrency: config.concurrency }
+    }
+
+    /// The map that is read.
+    #[must_use]
+    pub fn map(&self) -> &DataMap {
+        &self.map
+    }
+
+    /// The length of the data in bytes.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.map.len()
+    }
+
+    /// Whether the data is empty.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.map.is_empty()
+    }
+
+    /// `len` bytes from `offset`, fewer at the end of the data. All of it is in memory at once: for more
+    /// than a few chunks, use [`stream`](Self::stream).
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] or [`Error::ChunkMissing`]
+    /// naming the chunk, or as the store fails.
+    pub async fn read_at(&self, offset: u64, len: usize) -> Result<Bytes> {
+        let mut pieces = self.stream(offset..offset.saturating_add(len as u64));
+        let Some(first) = pieces.try_next().await? else { return Ok(Bytes::new()) };
+        let Some(second) = pieces.try_next().await? else { return Ok(first) };
+        let mut whole = BytesMut::from(first);
+        whole.extend_from_slice(&second);
+        while let Some(piece) = pieces.try_next().await? {
+            whole.extend_from_slice(&piece);
+        }
+        Ok(whole.freeze())
+    }
+
+    /// The bytes of `range` in order, as far as there are any, fetching ahead within the memory budget.
+    ///
+    /// The stream ends after an error.
+    pub fn stream(&self, range: Range<u64>) -> BoxStream<'static, Result<Bytes>> {
+        let range = range.start..range.end.min(self.len());
+        if let Body::Inline(data) = self.map.body() {
+            let piece = (!range.is_empty()).then(|| Ok(slice(&Bytes::copy_from_slice(data), 0, &range)));
+            return stream::iter(piece).boxed();
+        }
+        let pieces = self.opened(range.clone()).map_ok(move |(info, data)| slice(&data, info.offset, &range));
+        until_error(pieces).boxed()
+    }
+
+    /// Every data chunk in order, from the map and its pages; chunks themselves are not fetched.
+    ///
+    /// The stream ends after an error.
+    pub fn chunks(&self) -> BoxStream<'static, Result<ChunkInfo>> {
+        let fetcher = Arc::clone(&self.fetcher);
+        Walk::new(&self.map, 0..self.len()).leaves(fetcher).map_ok(|leaf| leaf.info()).boxed()
+    }
+
+    /// Fetches and checks every chunk, in order, and gives no data.
+    ///
+    /// Goes on after a damaged or missing chunk, and ends after a map page that cannot be read.
+    pub fn check(&self) -> BoxStream<'static, Result<ChunkInfo>> {
+        self.opened(0..self.len()).map_ok(|(info, _)| info).boxed()
+    }
+
+    /// Fetches and checks everything.
+    ///
+    /// # Errors
+    /// The first problem, as for [`read_at`](Self::read_at).
+    pub async fn verify(&self) -> Result<Verified> {
+        let mut verified = Verified::default();
+        if self.map.is_inline() {
+            verified.bytes = self.len();
+            return Ok(verified);
+        }
+        let mut chunks = self.check();
+        while let Some(info) = chunks.try_next().await? {
+            verified.bytes += info.len;
+            verified.chunks += 1;
+        }
+        verified.pages = pages_of(verified.chunks);
+        Ok(verified)
+    }
+
+    /// A handle with a position, for `AsyncRead` and `AsyncSeek`.
+    #[must_use]
+    pub fn into_async_read(self) -> ReadHandle {
+        ReadHandle::new(self)
+    }
+
+    /// The chunks that hold `range`, fetched and checked, in order.
+    fn opened(&self, range: Range<u64>) -> impl Stream<Item = Result<(ChunkInfo, Bytes)>> + Send + use<> {
+        let budget = Budget::new(self.memory, 0);
+        let threads = self.fetcher.threads();
+        let leaves = Walk::new(&self.map, range).leaves(Arc::clone(&self.fetcher));
+        // Permits are taken in order and kept until the data is handed over: whoever is next to be handed
+        // over never waits for memory that a later chunk has.
+        let admitted = leaves.then(move |leaf| {
+            let budget = budget.clone();
+            async move {
+                let leaf = leaf?;
+                let permit = budget.admit_bytes(leaf.memory()).await?;
+                Ok::<_, Error>((leaf, permit))
+            }
+        });
+        let (fetcher, opener) = (Arc::clone(&self.fetcher), Arc::clone(&self.fetcher));
+        let fetched = admitted.map(move |admitted| {
+            let fetcher = Arc::clone(&fetcher);
+            async move {
+                let (leaf, permit) = admitted?;
+                let stored = fetcher.fetch(&leaf).await;
+                Ok((leaf, stored, permit))
+            }
+        });
+        let opened = fetched
+            .buffered(self.concurrency)
+            .ready_chunks(BATCH)
+            .map(move |batch| Arc::clone(&opener).open_batch(batch))
+            .buffered(threads + 1);
+        opened.flat_map(stream::iter).map_ok(|(info, data, _permit)| (info, data))
+    }
+}
+
+/// Fetched chunks that are opened together on one thread.
+const BATCH: usize = 4;
+
+impl fmt::Debug for Reader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reader").field("map", &self.map).finish_non_exhaustive()
+    }
+}
+
+impl Leaf {
+    /// The bytes that this chunk takes while it is in flight.
+    fn memory(&self) -> u64 {
+        u64::from(self.entry().stored) + self.info().len
+    }
+}
+
+/// What of a chunk that begins at `offset` lies in `range`.
+fn slice(data: &Bytes, offset: u64, range: &Range<u64>) -> Bytes {
+    let clamp = |at: u64| usize::try_from(at.saturating_sub(offset)).unwrap_or(usize::MAX).min(data.len());
+    data.slice(clamp(range.start)..clamp(range.end))
+}
+
+fn until_error<T>(stream: impl Stream<Item = Result<T>>) -> impl Stream<Item = Result<T>> {
+    stream.scan(false, |failed, item| {
+        let ended = std::mem::replace(failed, *failed || item.is_err());
+        futures::future::ready((!ended).then_some(item))
+    })
+}
+
+/// How many pages stand between a root and `chunks` data chunks.
+fn pages_of(chunks: u64) -> u64 {
+    let (mut entries, mut pages) = (chunks, 0);
+    while entries > FAN as u64 {
+        entries = entries.div_ceil(FAN as u64);
+        pages += entries;
+    }
+    pages
+}

@@ -1,0 +1,126 @@
+//! What happens to chunks on the CPU pool, in batches: encode and hash, derive and encrypt, and back.
+
+use bytes::Bytes;
+
+use super::budget::Permit;
+use super::chunking::Chunk;
+use super::codec::{self, Compression};
+use super::keys::{Binding, chunk_key, content_hashes};
+use super::map::{Entry, Node};
+use super::secret::Secret;
+use super::suite::{ChunkKey, Digest, Kind, Suite};
+use crate::store::ChunkId;
+
+/// What is the same for every chunk of one input.
+#[derive(Clone)]
+pub(super) struct Recipe {
+    pub(super) suite: Suite,
+    pub(super) compression: Compression,
+    pub(super) binding: Binding,
+    pub(super) secret: Secret,
+}
+
+/// An encoded chunk and its content hash: what its neighbours need to know of it.
+pub(super) struct Prepared {
+    encoded: Vec<u8>,
+    pub(super) content: Digest,
+    len: u64,
+    permit: Permit,
+}
+
+/// A chunk that is ready to be stored.
+pub(super) struct Sealed {
+    pub(super) stored: Bytes,
+    /// The map's entry; its end is known only in order.
+    pub(super) entry: Entry,
+    /// The length of the data it holds.
+    pub(super) len: u64,
+    pub(super) permit: Permit,
+}
+
+impl Recipe {
+    /// Compresses and hashes.
+    pub(super) fn prepare(&self, chunks: Vec<Chunk>) -> Vec<Prepared> {
+        let encoded: Vec<_> = chunks
+            .into_iter()
+            .map(|Chunk { buffer, mut permit }| {
+                let len = (buffer.len() - codec::HEADER) as u64;
+                let encoded = codec::encode(buffer, self.compression);
+                // From here on the chunk is encrypted in place: one copy, not two.
+                permit.shrink_to(encoded.len() / 2);
+                (encoded, len, permit)
+            })
+            .collect();
+        let hashes = content_hashes(self.suite, Kind::Data, encoded.iter().map(|(e, ..)| e.as_slice()));
+        encoded
+            .into_iter()
+            .zip(hashes)
+            .map(|((encoded, len, permit), content)| Prepared { encoded, content, len, permit })
+            .collect()
+    }
+
+    /// Derives, encrypts and names. Each chunk comes with its neighbours' content hashes.
+    pub(super) fn seal(&self, chunks: Vec<(Prepared, [Digest; 2])>) -> Vec<Sealed> {
+        let mut sealed = Vec::with_capacity(chunks.len());
+        for (Prepared { encoded, content, len, permit }, neighbours) in chunks {
+            let binding = self.binding;
+            let key = chunk_key(self.suite, Kind::Data, binding, &self.secret, &content, &neighbours);
+            let stored = self.suite.seal(Kind::Data, &key, encoded);
+            sealed.push((stored, key, content, len, permit));
+        }
+        let names = self.suite.hash_batch(&[], sealed.iter().map(|(stored, ..)| stored.as_slice()));
+        sealed
+            .into_iter()
+            .zip(names)
+            .map(|((stored, key, content, len, permit), name)| {
+                let entry = entry(&stored, name, key, content);
+                Sealed { stored: Bytes::from(stored), entry, len, permit }
+            })
+            .collect()
+    }
+
+    /// Makes the page of `entries`; always raw and bound to itself alone.
+    pub(super) fn seal_page(&self, level: u8, entries: &[Entry]) -> (Bytes, Entry) {
+        let mut page = codec::buffer(Node::MAX_PAGE);
+        Node::write_page(level, entries, &mut page);
+        let encoded = codec::encode(page, Compression::None);
+        let content = content_hashes(self.suite, Kind::Page, [encoded.as_slice()])[0];
+        let none = [[0; 32]; 2];
+        let key = chunk_key(self.suite, Kind::Page, Binding::Own, &self.secret, &content, &none);
+        let stored = self.suite.seal(Kind::Page, &key, encoded);
+        let name = self.suite.hash(&[], &stored);
+        let mut entry = entry(&stored, name, key, content);
+        entry.end = entries.last().map_or(0, |last| last.end);
+        (Bytes::from(stored), entry)
+    }
+}
+
+fn entry(stored: &[u8], name: Digest, key: ChunkKey, content: Digest) -> Entry {
+    let stored = u32::try_from(stored.len()).unwrap_or(u32::MAX);
+    Entry { end: 0, stored, name: ChunkId::from_bytes(name), key, content }
+}
+
+/// The data of a chunk; `None` if anything about it is not as the entry says.
+///
+/// `len` is the exact length of data that is expected: nothing longer is ever made.
+pub(super) fn open_data(suite: Suite, entry: &Entry, stored: Bytes, len: u32) -> Option<Bytes> {
+    codec::decode(open(suite, Kind::Data, entry, stored)?, len)
+}
+
+/// The plaintext of a map page; `None` if anything about it is not as the entry says.
+pub(super) fn open_page(suite: Suite, entry: &Entry, stored: Bytes) -> Option<Bytes> {
+    let encoded = open(suite, Kind::Page, entry, stored)?;
+    let (header, _) = encoded.split_first_chunk::<{ codec::HEADER }>()?;
+    let len = u32::from_le_bytes([header[1], header[2], header[3], header[4]]);
+    let raw = header[0] == 0 && len as usize <= Node::MAX_PAGE;
+    raw.then(|| codec::decode(encoded, len)).flatten()
+}
+
+/// E: stored length, then name, then cipher, then content hash; only then may anything be decoded.
+fn open(suite: Suite, kind: Kind, entry: &Entry, stored: Bytes) -> Option<Vec<u8>> {
+    if stored.len() != entry.stored as usize || suite.hash(&[], &stored) != *entry.name.as_bytes() {
+        return None;
+    }
+    let encoded = suite.open(kind, &entry.key, Vec::from(stored))?;
+    (content_hashes(suite, kind, [encoded.as_slice()])[0] == entry.content).then_some(encoded)
+}

@@ -1,0 +1,37 @@
+//! Suite 0x11: BLAKE3, and ChaCha20-Poly1305 with a key that is used once by construction.
+
+use chacha20poly1305::aead::{AeadInOut, KeyInit};
+use chacha20poly1305::{ChaCha20Poly1305, Nonce};
+use zeroize::Zeroizing;
+
+use super::{ChunkKey, Digest, EXPAND, Functions, Kind, Suite};
+
+pub(super) static FUNCTIONS: Functions = Functions { hash, seal, open };
+
+fn hash(prefix: &[u8], message: &[u8]) -> Digest {
+    *blake3::Hasher::new().update(prefix).update(message).finalize().as_bytes()
+}
+
+fn seal(suite: Suite, kind: Kind, key: &ChunkKey, mut data: Vec<u8>) -> Vec<u8> {
+    let aad = [suite.id(), kind as u8];
+    let sealed = cipher(suite, key).encrypt_in_place(&Nonce::default(), &aad, &mut data);
+    debug_assert!(sealed.is_ok(), "a chunk is far shorter than the cipher's limit of 256 GiB");
+    data
+}
+
+fn open(suite: Suite, kind: Kind, key: &ChunkKey, mut data: Vec<u8>) -> Option<Vec<u8>> {
+    let aad = [suite.id(), kind as u8];
+    cipher(suite, key).decrypt_in_place(&Nonce::default(), &aad, &mut data).ok()?;
+    Some(data)
+}
+
+fn cipher(suite: Suite, key: &ChunkKey) -> ChaCha20Poly1305 {
+    const CONTEXT: &str = match std::str::from_utf8(EXPAND) {
+        Ok(text) => text,
+        Err(_) => panic!("the context is ASCII"),
+    };
+    let mut hasher = blake3::Hasher::new_derive_key(CONTEXT);
+    hasher.update(&[suite.id()]).update(key.as_slice());
+    let expanded = Zeroizing::new(*hasher.finalize().as_bytes());
+    ChaCha20Poly1305::new((&*expanded).into())
+}

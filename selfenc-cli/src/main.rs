@@ -1,1 +1,87 @@
-fn main() {}
+//! The `selfenc` command: encrypts files into a store of chunks and brings them back.
+#![forbid(unsafe_code)]
+
+mod args;
+mod commands;
+mod exit;
+mod maps;
+mod output;
+mod progress;
+mod secrets;
+mod sizes;
+mod stores;
+mod ui;
+
+use std::io;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser;
+use tokio::runtime::{Builder, Runtime};
+
+use crate::args::Cli;
+use crate::exit::{Context, Failure, Result};
+use crate::ui::Ui;
+
+/// How long an ended run waits for requests in flight: long enough to remove temporaries, short enough
+/// not to be felt when a read of the terminal, which nothing can wake, is among them.
+const GRACE: Duration = Duration::from_millis(500);
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    log_to_stderr();
+    let ui = Ui::new(cli.quiet);
+    let result = match Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => run(runtime, cli, ui),
+        Err(e) => Err(e).context("cannot start the runtime"),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
+
+/// Runs the command in a task of its own, so that a signal is seen whatever the command waits for.
+fn run(runtime: Runtime, cli: Cli, ui: Ui) -> Result<()> {
+    let result = runtime.block_on(async {
+        let mut task = tokio::spawn(commands::run(cli.command, ui));
+        let failure = tokio::select! {
+            done = &mut task => return done.unwrap_or_else(|e| std::panic::resume_unwind(e.into_panic())),
+            failure = interruption() => failure,
+        };
+        // Dropping the command's future cancels it and removes its temporary files.
+        task.abort();
+        let _ = tokio::time::timeout(GRACE, task).await;
+        Err(failure)
+    });
+    runtime.shutdown_timeout(GRACE);
+    result
+}
+
+#[cfg(unix)]
+async fn interruption() -> Failure {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (mut int, mut term) = match (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) {
+        (Ok(int), Ok(term)) => (int, term),
+        (Err(e), _) | (_, Err(e)) => return Failure::io("cannot listen for signals", &e),
+    };
+    tokio::select! {
+        _ = int.recv() => Failure::interrupted(130),
+        _ = term.recv() => Failure::interrupted(143),
+    }
+}
+
+#[cfg(not(unix))]
+async fn interruption() -> Failure {
+    match tokio::signal::ctrl_c().await {
+        Ok(()) => Failure::interrupted(130),
+        Err(e) => Failure::io("cannot listen for signals", &e),
+    }
+}
+
+/// Logs what `RUST_LOG` asks for, and nothing without it.
+fn log_to_stderr() {
+    if let Ok(filter) = tracing_subscriber::EnvFilter::try_from_default_env() {
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(false).init();
+    }
+}

@@ -1,0 +1,26 @@
+use std::io::{self, Write};
+
+use clap::{Args, CommandFactory};
+use clap_complete::Shell;
+
+use crate::args::Cli;
+use crate::exit::{Context, Result};
+
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  selfenc completions bash > ~/.local/share/bash-completion/completions/selfenc
+  selfenc completions zsh > ~/.zfunc/_selfenc
+  selfenc completions fish > ~/.config/fish/completions/selfenc.fish")]
+pub(crate) struct Completions {
+    /// The shell
+    shell: Shell,
+}
+
+pub(crate) fn run(args: &Completions) -> Result<()> {
+    // Into memory first: the generator panics where its writer fails.
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut Cli::command(), "selfenc", &mut script);
+    let mut out = io::stdout().lock();
+    out.write_all(&script).and_then(|()| out.flush()).context("cannot write to standard output")
+}

@@ -1,0 +1,122 @@
+use std::sync::Arc;
+
+use clap::Args;
+use futures::{StreamExt, TryStreamExt};
+use selfenc::name_matches;
+use selfenc::store::{Backend, ChunkId, ChunkMeta, Error, ErrorKind};
+use serde_json::json;
+use tokio::sync::Semaphore;
+
+use super::store::UrlArg;
+use crate::exit::{Failure, Result};
+use crate::progress::Meter;
+use crate::ui::{Ui, print, print_json, size};
+
+/// Chunks that are read at once, as far as the memory reaches.
+const IN_FLIGHT: usize = 8;
+
+/// Memory for chunks in flight, in KiB; a chunk longer than this is read alone.
+const MEMORY_KIB: u32 = 64 << 10;
+
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  selfenc store scrub
+  selfenc store scrub file:/mnt/backup/chunks --json
+
+Prints the name of each damaged chunk and exits with 3 if there is one.
+Published names are not read. Some 64 MiB of memory are enough for any store.")]
+pub(crate) struct Scrub {
+    #[command(flatten)]
+    store: UrlArg,
+
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// What became of one chunk.
+enum Verdict {
+    Good(ChunkMeta),
+    Damaged(ChunkMeta, String),
+    /// Deleted since it was listed.
+    Gone,
+}
+
+pub(crate) async fn run(args: Scrub, ui: Ui) -> Result<()> {
+    let store = args.store.open().await?;
+    let meter = Meter::new(ui, "scrubbing", None);
+    let memory = Arc::new(Semaphore::new(MEMORY_KIB as usize));
+    let mut verdicts = store
+        .list(None)
+        .map(|meta| check(Arc::clone(&store), Arc::clone(&memory), meta))
+        .buffer_unordered(IN_FLIGHT);
+    let (mut chunks, mut bytes) = (0u64, 0u64);
+    let mut damaged: Vec<ChunkId> = Vec::new();
+    while let Some(verdict) = verdicts.try_next().await? {
+        let (Verdict::Good(meta) | Verdict::Damaged(meta, _)) = &verdict else { continue };
+        chunks += 1;
+        bytes = bytes.saturating_add(meta.len);
+        meter.add(meta.len);
+        if let Verdict::Damaged(meta, why) = verdict {
+            damaged.push(meta.id);
+            if !args.json {
+                meter.suspend(|| print(&[format!("{} damaged: {why}", meta.id)]))?;
+            }
+        }
+    }
+    meter.done();
+    finish(&args, &*store, ui, chunks, bytes, &damaged)
+}
+
+fn finish(
+    args: &Scrub,
+    store: &dyn Backend,
+    ui: Ui,
+    chunks: u64,
+    bytes: u64,
+    damaged: &[ChunkId],
+) -> Result<()> {
+    if args.json {
+        print_json(&json!({
+            "store": store.info().to_string(),
+            "chunks": chunks,
+            "bytes": bytes,
+            "damaged": damaged.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        }))?;
+    }
+    if damaged.is_empty() {
+        if !args.json {
+            ui.say(&format!("{chunks} chunks, {} checked, all as their names say", size(bytes)));
+        }
+        return Ok(());
+    }
+    Err(Failure::damaged(format!("{} of {chunks} chunks in {} are damaged", damaged.len(), store.info())).hint(
+        "bring them back with 'selfenc store copy' from a good copy, or remove them and encrypt the files again",
+    ))
+}
+
+async fn check(
+    store: Arc<dyn Backend>,
+    memory: Arc<Semaphore>,
+    meta: Result<ChunkMeta, Error>,
+) -> Result<Verdict> {
+    let meta = meta?;
+    let room = u32::try_from(meta.len.div_ceil(1024)).unwrap_or(MEMORY_KIB).clamp(1, MEMORY_KIB);
+    // It is never closed; were it, reading on without a limit would still be right.
+    let _permit = memory.acquire_many(room).await.ok();
+    let data = match store.get(meta.id).await {
+        Ok(Some(data)) => data,
+        Ok(None) => return Ok(Verdict::Gone),
+        // The medium cannot give this chunk back, and may well give the next one.
+        Err(e) if matches!(e.kind(), ErrorKind::Corrupt | ErrorKind::Other) => {
+            return Ok(Verdict::Damaged(meta, e.to_string()));
+        }
+        Err(e) => return Err(e.into()),
+    };
+    let len = data.len();
+    let good = tokio::task::spawn_blocking(move || name_matches(meta.id, &data))
+        .await
+        .unwrap_or_else(|e| std::panic::resume_unwind(e.into_panic()));
+    Ok(if good { Verdict::Good(meta) } else { Verdict::Damaged(meta, format!("{len} other bytes")) })
+}

@@ -1,0 +1,146 @@
+//! Output files: written to a temporary name in the same folder, then renamed.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use tempfile::NamedTempFile;
+use tokio::task::block_in_place;
+
+use crate::exit::{Context, Failure, Result};
+
+/// Who may read a new file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// Its owner alone: 0600.
+    Secret,
+    /// As the user's umask says.
+    Plain,
+}
+
+/// Where bytes go. Dropped without [`Output::finish`] it leaves nothing behind.
+pub(crate) struct Output {
+    sink: Sink,
+    shown: String,
+}
+
+enum Sink {
+    Stdout,
+    /// What exists and is no regular file, such as a pipe, is written to as it is.
+    Device(File),
+    File {
+        temp: NamedTempFile,
+        to: PathBuf,
+        replace: bool,
+    },
+}
+
+impl Output {
+    /// Prepares to write to `path`; `-` is standard output. Without `replace` an existing file is refused.
+    pub(crate) fn create(path: &Path, replace: bool, mode: Mode) -> Result<Self> {
+        if is_dash(path) {
+            return Ok(Self { sink: Sink::Stdout, shown: "standard output".to_owned() });
+        }
+        let shown = format!("'{}'", path.display());
+        let sink = match fs::metadata(path) {
+            Ok(meta) if meta.is_dir() => {
+                return Err(Failure::new(format!("{shown} is a folder")).hint("name a file with -o"));
+            }
+            Ok(meta) if !meta.is_file() => {
+                let file = OpenOptions::new().write(true).open(path);
+                Sink::Device(file.context(format_args!("cannot open {shown}"))?)
+            }
+            _ => temporary(path, replace, mode, &shown)?,
+        };
+        Ok(Self { sink, shown })
+    }
+
+    /// Writes all of `data`.
+    pub(crate) fn write(&mut self, data: &[u8]) -> Result<()> {
+        let written = block_in_place(|| match &mut self.sink {
+            Sink::Stdout => io::stdout().lock().write_all(data),
+            Sink::Device(file) => file.write_all(data),
+            Sink::File { temp, .. } => temp.as_file_mut().write_all(data),
+        });
+        written.context(format_args!("cannot write {}", self.shown))
+    }
+
+    /// Makes what was written durable, and gives the file its name.
+    pub(crate) fn finish(self) -> Result<()> {
+        let shown = self.shown;
+        let finished = block_in_place(|| match self.sink {
+            Sink::Stdout => io::stdout().lock().flush(),
+            Sink::Device(mut file) => file.flush(),
+            Sink::File { temp, to, replace } => {
+                temp.as_file().sync_all()?;
+                if replace {
+                    temp.persist(&to)?;
+                } else {
+                    temp.persist_noclobber(&to)?;
+                }
+                sync_dir(folder_of(&to))
+            }
+        });
+        finished.map_err(|e| match e.kind() {
+            io::ErrorKind::AlreadyExists => exists(&shown),
+            _ => Failure::io(format_args!("cannot write {shown}"), &e),
+        })
+    }
+}
+
+fn temporary(path: &Path, replace: bool, mode: Mode, shown: &str) -> Result<Sink> {
+    // A symbolic link counts as a file that exists, wherever it leads.
+    let found = fs::symlink_metadata(path).is_ok();
+    if found && !replace {
+        return Err(exists(shown));
+    }
+    // What a link leads to is replaced, not the link.
+    let to = if found { fs::canonicalize(path).unwrap_or_else(|_| path.into()) } else { path.into() };
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".selfenc-").suffix(".part");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let bits = if mode == Mode::Secret { 0o600 } else { 0o666 };
+        builder.permissions(fs::Permissions::from_mode(bits)); // the umask applies to it
+    }
+    #[cfg(not(unix))]
+    let _ = mode;
+    let temp = builder.tempfile_in(folder_of(&to)).map_err(|e| {
+        let missing = e.kind() == io::ErrorKind::NotFound;
+        let failure = Failure::io(format_args!("cannot write {shown}"), &e);
+        if missing {
+            failure.hint("its folder is not there; make it, or choose another with -o")
+        } else {
+            failure
+        }
+    })?;
+    Ok(Sink::File { temp, to, replace })
+}
+
+fn exists(shown: &str) -> Failure {
+    Failure::new(format!("{shown} exists already"))
+        .hint("choose another name with -o, or replace it with --force")
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Makes the names in a folder durable.
+#[cfg(unix)]
+pub(crate) fn sync_dir(dir: &Path) -> io::Result<()> {
+    File::open(dir)?.sync_all()
+}
+
+/// Elsewhere a folder cannot be opened as a file, and the rename must do.
+#[cfg(not(unix))]
+#[allow(clippy::unnecessary_wraps)]
+pub(crate) fn sync_dir(_: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+/// Whether a path stands for standard input or output.
+pub(crate) fn is_dash(path: &Path) -> bool {
+    path.as_os_str() == "-"
+}

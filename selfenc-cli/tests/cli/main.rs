@@ -1,0 +1,11 @@
+//! Runs the built `selfenc` as a user would, with a home folder of its own for each test.
+#![allow(clippy::unwrap_used)] // clippy lets tests unwrap, but not their helpers
+
+mod bad_use;
+mod defaults;
+mod interrupted;
+mod names;
+mod round_trip;
+mod secrecy;
+mod stores;
+mod support;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use clap::{Args, ValueHint};
 use selfenc::store::{Backend, BackendExt, Durability, Expect, OpenMode, RootName, Swap};
 use selfenc::{
-    Chunking, Compression, DataMap, EncryptionConfig, Engine, MemoryStore, Progress, Scope, SealKey, Suite,
+    Chunking, Compression, DataMap, EncryptionConfig, Engine, Progress, Scope, SealKey, Suite,
 };
 use serde_json::json;
 use tokio::io::AsyncRead;
@@ -116,7 +116,7 @@ impl ScopeArgs {
 
 impl Encrypt {
     /// The engine. Made first: a wrong setting must not make a secret or a store.
-    async fn engine(&self) -> Result<Engine> {
+    fn engine(&self) -> Result<Engine> {
         let mut config = EncryptionConfig::new().with_suite(self.suite).with_compression(self.compress);
         if let Some(size) = self.chunk_size {
             config = config.with_chunk_size(size);
@@ -124,10 +124,9 @@ impl Encrypt {
         if let Some(Cdc { min, avg, max }) = self.cdc {
             config = config.with_chunking(Chunking::ContentDefined { min, avg, max });
         }
-        let engine = Engine::new(self.resources.apply(config))?;
-        // Whether the memory is enough is told by a write alone: so by one of nothing.
-        engine.write(Arc::new(MemoryStore::new()), &Scope::Public, tokio::io::empty()).await?;
-        Ok(engine)
+        let config = self.resources.apply(config);
+        config.check_budget()?;
+        Ok(Engine::new(config)?)
     }
 
     /// Where the map goes; `None` if it is only published.

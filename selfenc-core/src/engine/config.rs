@@ -1,3 +1,4 @@
+use super::budget::Budget;
 use super::chunking::Chunking;
 use super::codec::Compression;
 use super::error::{Error, Result};
@@ -130,6 +131,14 @@ impl EncryptionConfig {
             return Err(Error::InvalidConfig(format!("threads: 0 to {MAX_THREADS}")));
         }
         Ok(())
+    }
+
+    /// Checks that the memory budget is enough to write with this chunking, as every write does first.
+    ///
+    /// # Errors
+    /// [`Error::BudgetTooSmall`], saying what is needed.
+    pub fn check_budget(&self) -> Result<()> {
+        Budget::for_chunks(self.memory, self.chunking.max_len()).map(drop)
     }
 
     pub(super) fn binding_for(&self, scope: &Scope) -> Binding {

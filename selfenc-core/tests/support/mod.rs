@@ -88,6 +88,8 @@ pub struct TestStore {
     pub most_in_flight: Arc<AtomicUsize>,
     /// Delays each put by a few ticks that depend on its name, so that they complete out of order.
     pub jitter: bool,
+    /// A put of what is there keeps what is there, as real stores do.
+    pub keeps_first: bool,
     /// Puts from this one on fail.
     pub full_after: Option<usize>,
 }
@@ -129,6 +131,9 @@ impl ChunkStore for TestStore {
         self.in_flight.fetch_sub(1, Ordering::SeqCst);
         if self.full_after.is_some_and(|limit| number >= limit) {
             return Err(store::Error::new(store::ErrorKind::Full, "put", "on request").with_chunk(id));
+        }
+        if self.keeps_first && self.lock().contains_key(&id) {
+            return Ok(PutOutcome::Present);
         }
         Ok(match self.lock().insert(id, data) {
             None => PutOutcome::Inserted,

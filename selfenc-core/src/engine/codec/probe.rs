@@ -5,8 +5,10 @@ const ALWAYS: usize = 64 << 10;
 const WINDOWS: usize = 16;
 const WINDOW: usize = 4096;
 /// T. Uniformly random bytes give 65 536²/256 + 65 536 · 255/256 ≈ 16 842 500 with a deviation of about
-/// 5 800; what is at or below T is taken for random. Frozen by the vectors.
-const T: u64 = (1 << 24) + (1 << 18);
+/// 5 800. What is at or below T is taken for random: gzip, zstd, WOFF2 and PDF files measured 1.004 to
+/// 1.022 times 2^24, JPEG 1.12, text and machine code far more. A chunk that mixes random bytes with text
+/// passes T where about a fifteenth of it is text, before compressing it would pay. Frozen by the vectors.
+const T: u64 = (1 << 24) + (1 << 20);
 
 pub(super) fn worth_trying(plain: &[u8]) -> bool {
     plain.len() < ALWAYS || sum_of_squares(plain) > T

@@ -6,7 +6,8 @@ use bytes::Bytes;
 use proptest::prelude::Rng as _;
 use proptest::test_runner::{RngAlgorithm, TestRng};
 use selfenc_core::engine::{
-    Chunking, Compression, DataMap, EncryptionConfig, Error, GroupSecret, MapError, Scope, Suite, name_matches,
+    Chunking, Compression, DataMap, EncryptionConfig, Error, GroupSecret, MapError, Scope, Suite,
+    name_matches,
 };
 use selfenc_core::store::ChunkId;
 use support::{TestStore, random, read, small, text, write};
@@ -30,7 +31,10 @@ async fn samples() -> Vec<Written> {
         for (config, data) in [
             (config.clone(), mixed.clone()),
             (config.clone().with_compression(Compression::Brotli { quality: 4 }), mixed.clone()),
-            (config.clone().with_chunking(Chunking::ContentDefined { min: 256, avg: 1024, max: 4096 }), mixed.clone()),
+            (
+                config.clone().with_chunking(Chunking::ContentDefined { min: 256, avg: 1024, max: 4096 }),
+                mixed.clone(),
+            ),
             (config.clone(), paged),
             (config, text(100)),
         ] {

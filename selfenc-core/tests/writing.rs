@@ -57,8 +57,10 @@ async fn a_failing_input_ends_the_write_with_its_error() {
     for good in [0, 100, 4097, 50_000] {
         let store = TestStore::default();
         let pieces = vec![Ok(Bytes::from(text(good))), Err(io::Error::other("the disk caught fire"))];
-        let error =
-            engine(small()).write_stream(store.shared(), &Scope::Public, stream::iter(pieces)).await.unwrap_err();
+        let error = engine(small())
+            .write_stream(store.shared(), &Scope::Public, stream::iter(pieces))
+            .await
+            .unwrap_err();
         assert!(matches!(&error, Error::Source(e) if e.to_string().contains("fire")), "{error:?}");
     }
 }

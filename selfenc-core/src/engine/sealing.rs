@@ -124,3 +124,76 @@ fn open(suite: Suite, kind: Kind, entry: &Entry, stored: Bytes) -> Option<Vec<u8
     let encoded = suite.open(kind, &entry.key, Vec::from(stored))?;
     (content_hashes(suite, kind, [encoded.as_slice()])[0] == entry.content).then_some(encoded)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A chunk that holds exactly this E, rightly hashed and encrypted: what a hostile writer can make.
+    fn chunk_of(suite: Suite, kind: Kind, encoded: Vec<u8>) -> (Bytes, Entry) {
+        let content = content_hashes(suite, kind, [encoded.as_slice()])[0];
+        let key = ChunkKey::new([9; 32]);
+        let stored = suite.seal(kind, &key, encoded);
+        let name = suite.hash(&[], &stored);
+        let entry = entry(&stored, name, key, content);
+        (Bytes::from(stored), entry)
+    }
+
+    fn encoded(plain: &[u8], compression: Compression) -> Vec<u8> {
+        let mut buffer = codec::buffer(plain.len());
+        buffer.extend_from_slice(plain);
+        codec::encode(buffer, compression)
+    }
+
+    #[test]
+    fn a_bomb_in_a_true_chunk_stops_at_its_length() {
+        let huge = vec![0; 16 << 20];
+        for suite in Suite::ALL {
+            for compression in [Compression::Zstd { level: 3 }, Compression::Brotli { quality: 4 }] {
+                let mut bomb = encoded(&huge, compression);
+                assert!(bomb.len() < 4096);
+                bomb[1..5].copy_from_slice(&1024u32.to_le_bytes());
+                let (stored, entry) = chunk_of(suite, Kind::Data, bomb);
+                assert!(open_data(suite, &entry, stored.clone(), 1024).is_none());
+                assert!(open_data(suite, &entry, stored, 16 << 20).is_none());
+            }
+        }
+    }
+
+    #[test]
+    fn a_page_and_a_chunk_never_stand_for_each_other() {
+        for suite in Suite::ALL {
+            let plain = encoded(&[0; 5], Compression::None);
+            let (stored, entry) = chunk_of(suite, Kind::Data, plain.clone());
+            assert!(open_data(suite, &entry, stored.clone(), 5).is_some());
+            assert!(open_page(suite, &entry, stored).is_none());
+            let (stored, entry) = chunk_of(suite, Kind::Page, plain);
+            assert!(open_page(suite, &entry, stored.clone()).is_some());
+            assert!(open_data(suite, &entry, stored, 5).is_none());
+        }
+    }
+
+    #[test]
+    fn a_compressed_or_oversized_page_is_refused() {
+        for suite in Suite::ALL {
+            for page in [
+                encoded(&[0; 5000], Compression::Zstd { level: 3 }),
+                encoded(&vec![0; Node::MAX_PAGE + 1], Compression::None),
+            ] {
+                let (stored, entry) = chunk_of(suite, Kind::Page, page);
+                assert!(open_page(suite, &entry, stored).is_none());
+            }
+        }
+    }
+
+    #[test]
+    fn a_wrong_content_hash_is_refused_under_a_right_name() {
+        for suite in Suite::ALL {
+            let (stored, mut entry) = chunk_of(suite, Kind::Data, encoded(b"x", Compression::None));
+            assert_eq!(open_data(suite, &entry, stored.clone(), 1).unwrap(), "x");
+            assert!(open_data(suite, &entry, stored.clone(), 2).is_none());
+            entry.content[0] ^= 1;
+            assert!(open_data(suite, &entry, stored, 1).is_none());
+        }
+    }
+}

@@ -71,7 +71,11 @@ impl<'a> Root<'a> {
 fn parameters_are_right(chunker: u8, [p0, p1, p2]: [u32; 3]) -> bool {
     match chunker {
         0 => p0 == 0 && p1 == 0 && p2 == 0,
-        1 => p2 == 0 && ((1024..=67_108_864).contains(&p0) && p1 == 0 || (1024..67_108_864).contains(&p0) && p1 == 3),
+        1 => {
+            p2 == 0
+                && ((1024..=67_108_864).contains(&p0) && p1 == 0
+                    || (1024..67_108_864).contains(&p0) && p1 == 3)
+        }
         _ => {
             let in_range = (64..=1_048_576).contains(&p0)
                 && (256..=4_194_304).contains(&p1)

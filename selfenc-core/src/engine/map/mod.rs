@@ -5,6 +5,8 @@ mod entry;
 mod node;
 mod root;
 mod seal;
+#[cfg(test)]
+mod tests;
 mod tree;
 
 pub(super) use entry::Entry;

@@ -1,0 +1,341 @@
+//! The extension traits, the registry, and the adapter for engines that block.
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use futures::TryStreamExt;
+use selfenc_core::async_trait;
+use selfenc_core::store::{
+    Backend, BackendExt, Blocking, BlockingEngine, Capabilities, ChunkId, ChunkMeta, ChunkStore,
+    ChunkStoreExt, Durability, Error, ErrorKind, Expect, OpenMode, PutOutcome, Registry, Result, Root,
+    RootName, RootStore, RootStoreExt, RootVersion, StoreFactory, StoreInfo, StoreUrl, Swap,
+};
+
+/// A blocking engine in memory that is as slow as it is told, and may answer a swap with an error.
+#[derive(Debug, Default)]
+struct Slow {
+    chunks: Mutex<BTreeMap<ChunkId, Bytes>>,
+    roots: Mutex<BTreeMap<RootName, (u64, Bytes)>>,
+    delay: Duration,
+    running: AtomicUsize,
+    most_running: AtomicUsize,
+    versions: AtomicUsize,
+    log: Mutex<Vec<&'static str>>,
+    /// Swaps that happen and still answer with a transient error.
+    lost_replies: AtomicUsize,
+}
+
+impl Slow {
+    fn wait(&self, op: &'static str) {
+        let now = self.running.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most_running.fetch_max(now, Ordering::SeqCst);
+        thread::sleep(self.delay);
+        self.running.fetch_sub(1, Ordering::SeqCst);
+        self.log.lock().unwrap().push(op);
+    }
+
+    fn root(&self, name: &RootName) -> Option<Root> {
+        let roots = self.roots.lock().unwrap();
+        roots.get(name).map(|(version, value)| Root {
+            value: value.clone(),
+            version: RootVersion::new(version.to_le_bytes().to_vec()),
+        })
+    }
+}
+
+impl BlockingEngine for Slow {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::new(Durability::Volatile).with_max_chunk_len(1000)
+    }
+    fn info(&self) -> StoreInfo {
+        StoreInfo::backend("slow", "x")
+    }
+    fn put(&self, id: ChunkId, data: &Bytes) -> Result<PutOutcome> {
+        self.wait("put");
+        let before = self.chunks.lock().unwrap().insert(id, data.clone());
+        Ok(if before.is_some() { PutOutcome::Present } else { PutOutcome::Inserted })
+    }
+    fn get(&self, id: ChunkId) -> Result<Option<Bytes>> {
+        self.wait("get");
+        Ok(self.chunks.lock().unwrap().get(&id).cloned())
+    }
+    fn stat(&self, id: ChunkId) -> Result<Option<ChunkMeta>> {
+        Ok(self.chunks.lock().unwrap().get(&id).map(|data| ChunkMeta { id, len: data.len() as u64 }))
+    }
+    fn delete(&self, id: ChunkId) -> Result<()> {
+        self.wait("delete");
+        self.chunks.lock().unwrap().remove(&id);
+        Ok(())
+    }
+    fn page(&self, after: Option<ChunkId>) -> Result<Vec<ChunkMeta>> {
+        let chunks = self.chunks.lock().unwrap();
+        let after = chunks.iter().filter(|(id, _)| Some(**id) > after);
+        Ok(after.take(2).map(|(id, data)| ChunkMeta { id: *id, len: data.len() as u64 }).collect())
+    }
+    fn flush(&self) -> Result<()> {
+        self.wait("flush");
+        Ok(())
+    }
+    fn load(&self, name: &RootName) -> Result<Option<Root>> {
+        Ok(self.root(name))
+    }
+    fn swap(&self, name: &RootName, expect: &Expect, new: Option<Bytes>) -> Result<Swap> {
+        self.wait("swap");
+        let current = self.root(name);
+        if !expect.matches(current.as_ref()) {
+            return Ok(Swap::Conflict(current));
+        }
+        let version = self.versions.fetch_add(1, Ordering::SeqCst) as u64;
+        let mut roots = self.roots.lock().unwrap();
+        match new {
+            Some(value) => drop(roots.insert(name.clone(), (version, value))),
+            None => drop(roots.remove(name)),
+        }
+        drop(roots);
+        if self.lost_replies.load(Ordering::SeqCst) > 0 {
+            self.lost_replies.fetch_sub(1, Ordering::SeqCst);
+            return Err(Error::new(ErrorKind::Timeout, "swap", "the reply was lost"));
+        }
+        Ok(Swap::Done(self.root(name).map(|root| root.version)))
+    }
+    fn names(&self) -> Result<Vec<RootName>> {
+        Ok(self.roots.lock().unwrap().keys().cloned().collect())
+    }
+}
+
+fn id(byte: u8) -> ChunkId {
+    ChunkId::from_bytes([byte; 32])
+}
+
+fn slow(millis: u64) -> Blocking<Slow> {
+    Blocking::new(Slow { delay: Duration::from_millis(millis), ..Slow::default() })
+}
+
+#[tokio::test]
+async fn a_dropped_delete_never_erases_a_later_put() {
+    let store = slow(30);
+    store.put(id(1), Bytes::from_static(b"old")).await.unwrap();
+    let delete = tokio::time::timeout(Duration::from_millis(5), store.delete(id(1)));
+    assert!(delete.await.is_err(), "it was dropped while it ran");
+    store.put(id(1), Bytes::from_static(b"new")).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(60)).await;
+    assert_eq!(store.get(id(1)).await.unwrap().unwrap(), "new");
+    assert_eq!(*store.engine().log.lock().unwrap(), ["put", "delete", "put", "get"]);
+}
+
+#[tokio::test]
+async fn writes_of_one_id_queue_and_others_do_not() {
+    let store = slow(20);
+    let same = (0..5).map(|_| store.put(id(1), Bytes::new()));
+    futures::future::try_join_all(same).await.unwrap();
+    assert_eq!(store.engine().most_running.load(Ordering::SeqCst), 1);
+    let different = (0..20).map(|n| store.put(id(n), Bytes::new()));
+    futures::future::try_join_all(different).await.unwrap();
+    assert!(store.engine().most_running.load(Ordering::SeqCst) > 5);
+}
+
+#[tokio::test]
+async fn an_executor_of_one_thread_is_not_blocked() {
+    let store = slow(100);
+    let start = Instant::now();
+    let ticks = async {
+        let mut longest = Duration::ZERO;
+        while start.elapsed() < Duration::from_millis(150) {
+            let before = Instant::now();
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            longest = longest.max(before.elapsed());
+        }
+        longest
+    };
+    let (put, longest) = tokio::join!(store.put(id(1), Bytes::new()), ticks);
+    put.unwrap();
+    assert!(longest < Duration::from_millis(80), "{longest:?}");
+}
+
+#[tokio::test]
+async fn threads_are_limited_and_nothing_deadlocks() {
+    let store = slow(2);
+    let many = (0..500u32).map(|n| {
+        let mut bytes = [0; 32];
+        bytes[..4].copy_from_slice(&(n % 50).to_le_bytes());
+        store.put(ChunkId::from_bytes(bytes), Bytes::new())
+    });
+    futures::future::try_join_all(many).await.unwrap();
+    assert!(store.engine().most_running.load(Ordering::SeqCst) <= 64);
+    assert_eq!(store.count().await.unwrap(), 50);
+}
+
+#[tokio::test]
+async fn pages_join_into_one_ascending_list() {
+    let store = slow(0);
+    for n in [5, 1, 9, 3, 7] {
+        store.put(id(n), Bytes::from(vec![0; n.into()])).await.unwrap();
+    }
+    let all: Vec<_> = store.list(None).try_collect().await.unwrap();
+    assert_eq!(all.iter().map(|meta| meta.len).collect::<Vec<_>>(), [1, 3, 5, 7, 9]);
+    let rest: Vec<_> = store.list(Some(id(4))).try_collect().await.unwrap();
+    assert_eq!(rest, all[2..]);
+}
+
+#[tokio::test]
+async fn a_chunk_over_the_limit_never_reaches_the_engine() {
+    let store = slow(0);
+    let error = store.put(id(1), Bytes::from(vec![0; 1001])).await.unwrap_err();
+    assert_eq!((error.kind(), error.chunk()), (ErrorKind::ChunkTooLarge, Some(id(1))));
+    assert!(store.engine().log.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn the_extension_of_chunks() {
+    let (a, b) = (slow(0), slow(0));
+    for n in 0..20 {
+        a.put(id(n), Bytes::from(vec![n; 10])).await.unwrap();
+    }
+    b.put(id(3), Bytes::from(vec![3; 10])).await.unwrap();
+    assert!(a.contains(id(1)).await.unwrap() && !a.contains(id(99)).await.unwrap());
+    let missing = a.get_required(id(99)).await.unwrap_err();
+    assert_eq!((missing.kind(), missing.chunk()), (ErrorKind::ChunkMissing, Some(id(99))));
+    let many = a.get_many(vec![id(2), id(99), id(1)]).await;
+    let firsts: Vec<_> = many.into_iter().map(|got| got.unwrap().map(|data| data[0])).collect();
+    assert_eq!(firsts, [Some(2), None, Some(1)]);
+    let report = a.copy_to(&b, None).await.unwrap();
+    assert_eq!((report.copied, report.present, report.bytes), (19, 1, 190));
+    assert_eq!(b.count().await.unwrap(), 20);
+    assert_eq!(b.engine().log.lock().unwrap().last(), Some(&"flush"));
+}
+
+#[tokio::test]
+async fn update_counts_to_a_thousand_with_ten_workers() {
+    let store = Arc::new(slow(0));
+    let name = RootName::new("counter").unwrap();
+    let workers = (0..10).map(|_| {
+        let (store, name) = (store.clone(), name.clone());
+        tokio::spawn(async move {
+            for _ in 0..100 {
+                store.update(&name, |value| Ok(Some(increment(value)))).await.unwrap();
+            }
+        })
+    });
+    futures::future::try_join_all(workers).await.unwrap();
+    assert_eq!(store.load(&name).await.unwrap().unwrap().value, "1000");
+}
+
+fn increment(value: Option<&Bytes>) -> Bytes {
+    let before: u32 = value.map_or(0, |value| std::str::from_utf8(value).unwrap().parse().unwrap());
+    (before + 1).to_string().into()
+}
+
+#[tokio::test]
+async fn update_reads_again_after_a_lost_reply() {
+    let store = slow(0);
+    let name = RootName::new("counter").unwrap();
+    store.engine().lost_replies.store(1, Ordering::SeqCst);
+    let root = store.update(&name, |value| Ok(Some(increment(value)))).await.unwrap().unwrap();
+    assert_eq!(root.value, "1");
+    assert_eq!(store.load(&name).await.unwrap(), Some(root), "it happened once");
+    assert_eq!(store.update(&name, |_| Ok(None)).await.unwrap(), None);
+    assert_eq!(store.load(&name).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn publish_flushes_first() {
+    let store: Arc<dyn Backend> = Arc::new(slow(0));
+    let name = RootName::new("map").unwrap();
+    let swap = store.publish(&name, Expect::Absent, Bytes::from_static(b"v")).await.unwrap();
+    assert!(matches!(swap, Swap::Done(Some(_))));
+    let swap = store.publish(&name, Expect::Absent, Bytes::from_static(b"w")).await.unwrap();
+    assert!(matches!(swap, Swap::Conflict(Some(root)) if root.value == "v"));
+    let names: Vec<_> = store.names().try_collect().await.unwrap();
+    assert_eq!(names, [name]);
+    // Either half is to be had of the whole.
+    let chunks: Arc<dyn ChunkStore> = store.clone();
+    let roots: Arc<dyn RootStore> = store;
+    assert_eq!(chunks.info().to_string(), "slow:x");
+    assert!(roots.load(&RootName::new("none").unwrap()).await.unwrap().is_none());
+}
+
+#[derive(Debug)]
+struct SlowFactory(&'static str);
+
+#[async_trait]
+impl StoreFactory for SlowFactory {
+    fn scheme(&self) -> &'static str {
+        self.0
+    }
+    async fn open(&self, url: &StoreUrl, _: OpenMode) -> Result<Arc<dyn Backend>> {
+        url.allow_query(&["speed"])?;
+        Ok(Arc::new(slow(0)))
+    }
+}
+
+#[tokio::test]
+async fn the_registry_is_open_and_lists_what_it_has() {
+    let registry = Registry::new().register(SlowFactory("slow")).register(SlowFactory("other"));
+    assert_eq!(registry.schemes().collect::<Vec<_>>(), ["other", "slow"]);
+    assert!(registry.open("slow:x?speed=1", OpenMode::Existing).await.is_ok());
+    let unknown = registry.open("s3://bucket", OpenMode::Existing).await.unwrap_err();
+    assert_eq!(unknown.kind(), ErrorKind::InvalidInput);
+    assert!(unknown.to_string().contains("other, slow"), "{unknown}");
+    let misspelt = registry.open("slow:x?sped=1", OpenMode::Existing).await.unwrap_err();
+    assert!(misspelt.to_string().contains("'sped'") && misspelt.to_string().contains("speed"), "{misspelt}");
+}
+
+#[tokio::test]
+async fn a_dropped_store_lets_go_of_its_engine() {
+    #[derive(Debug)]
+    struct Tell(Slow, mpsc::Sender<()>);
+    impl Drop for Tell {
+        fn drop(&mut self) {
+            let _ = self.1.send(());
+        }
+    }
+    impl BlockingEngine for Tell {
+        fn capabilities(&self) -> Capabilities {
+            self.0.capabilities()
+        }
+        fn info(&self) -> StoreInfo {
+            self.0.info()
+        }
+        fn put(&self, id: ChunkId, data: &Bytes) -> Result<PutOutcome> {
+            self.0.put(id, data)
+        }
+        fn get(&self, id: ChunkId) -> Result<Option<Bytes>> {
+            self.0.get(id)
+        }
+        fn stat(&self, id: ChunkId) -> Result<Option<ChunkMeta>> {
+            self.0.stat(id)
+        }
+        fn delete(&self, id: ChunkId) -> Result<()> {
+            self.0.delete(id)
+        }
+        fn page(&self, after: Option<ChunkId>) -> Result<Vec<ChunkMeta>> {
+            self.0.page(after)
+        }
+        fn flush(&self) -> Result<()> {
+            self.0.flush()
+        }
+        fn load(&self, name: &RootName) -> Result<Option<Root>> {
+            self.0.load(name)
+        }
+        fn swap(&self, name: &RootName, expect: &Expect, new: Option<Bytes>) -> Result<Swap> {
+            self.0.swap(name, expect, new)
+        }
+        fn names(&self) -> Result<Vec<RootName>> {
+            self.0.names()
+        }
+    }
+    let (sender, dropped) = mpsc::channel();
+    let store = Blocking::new(Tell(Slow::default(), sender));
+    store.put(id(1), Bytes::new()).await.unwrap();
+    let list = store.list(None);
+    drop(store);
+    assert!(dropped.try_recv().is_err(), "the list still needs it");
+    drop(list);
+    assert!(dropped.try_recv().is_ok());
+}

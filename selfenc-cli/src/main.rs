@@ -27,11 +27,15 @@ use crate::ui::Ui;
 /// not to be felt when a read of the terminal, which nothing can wake, is among them.
 const GRACE: Duration = Duration::from_millis(500);
 
+/// Threads for files. With glibc each thread that allocates chunks keeps memory of its own: sixteen kept
+/// twice the memory budget of a 4 GiB run, and read it no faster.
+const FILE_THREADS: usize = 4;
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     log_to_stderr();
     let ui = Ui::new(cli.quiet);
-    let result = match Builder::new_multi_thread().enable_all().build() {
+    let result = match Builder::new_multi_thread().max_blocking_threads(FILE_THREADS).enable_all().build() {
         Ok(runtime) => run(runtime, cli, ui),
         Err(e) => Err(e).context("cannot start the runtime"),
     };

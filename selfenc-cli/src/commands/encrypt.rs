@@ -5,9 +5,7 @@ use std::time::{Duration, Instant};
 
 use clap::{Args, ValueHint};
 use selfenc::store::{Backend, BackendExt, Durability, Expect, OpenMode, RootName, Swap};
-use selfenc::{
-    Chunking, Compression, DataMap, EncryptionConfig, Engine, Progress, Scope, SealKey, Suite,
-};
+use selfenc::{Chunking, Compression, DataMap, EncryptionConfig, Engine, Progress, Scope, SealKey, Suite};
 use serde_json::json;
 use tokio::io::AsyncRead;
 use zeroize::Zeroizing;
@@ -153,7 +151,7 @@ impl Encrypt {
 
 pub(crate) async fn run(args: Encrypt, ui: Ui) -> Result<()> {
     // What can be refused is refused before anything is made or read.
-    let engine = args.engine().await?;
+    let engine = args.engine()?;
     let path = args.map_path()?;
     let key = args.key_file.as_deref().map(read_seal_key).transpose()?;
     let (source, len) = open_source(&args.file)?;

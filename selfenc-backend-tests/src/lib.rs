@@ -1,1 +1,50 @@
-//! placeholder
+//! The conformance suite: whether a store keeps the contract of
+//! [`ChunkStore`](selfenc_core::store::ChunkStore) and [`RootStore`](selfenc_core::store::RootStore).
+//!
+//! A backend's author writes a [`Harness`] and one line, and gets one ordinary `#[test]` for each case:
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use selfenc_backend_tests::{Harness, async_trait};
+//! use selfenc_core::store::{Backend, Result};
+//! use selfenc_memory::MemoryStore;
+//!
+//! #[derive(Debug, Default)]
+//! struct MemoryHarness;
+//!
+//! #[async_trait]
+//! impl Harness for MemoryHarness {
+//!     async fn open(&self) -> Result<Arc<dyn Backend>> {
+//!         Ok(Arc::new(MemoryStore::new()))
+//!     }
+//! }
+//!
+//! selfenc_backend_tests::conformance!(mod memory = MemoryHarness::default());
+//! # fn main() {}
+//! ```
+//!
+//! The tests are named by configuration, group and case: `memory::put::twice_is_ok`. A failure names the
+//! case, the line that noticed, and the clause of the contract that is broken (G1 to G9 are written on
+//! `ChunkStore`).
+//!
+//! Nothing is skipped in silence. Where a store declares less (its `Capabilities`), the case checks what
+//! it does declare. Where a case needs a hook that the harness lacks, the case writes one line to
+//! standard error, past the test runner's capture: `NOT EXERCISED …`.
+#![forbid(unsafe_code)]
+
+#[macro_use]
+mod check;
+
+pub mod cases;
+mod data;
+mod harness;
+mod list;
+mod run;
+
+pub use check::{Clause, Failure, Outcome, Verdict};
+pub use harness::{Damage, Harness};
+pub use list::CASES;
+pub use run::{Case, run_case, run_test};
+
+pub use selfenc_core::async_trait;

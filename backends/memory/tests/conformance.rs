@@ -1,0 +1,68 @@
+//! The conformance suite over the memory store.
+
+use std::sync::Arc;
+
+use selfenc_backend_tests::{Damage, Harness, async_trait};
+use selfenc_core::store::{Backend, ChunkId, ChunkStore, ErrorKind, OpenMode, Registry, Result};
+use selfenc_memory::{MemoryFactory, MemoryStore};
+
+selfenc_backend_tests::conformance!(mod memory = MemoryHarness(MemoryStore::new()));
+selfenc_backend_tests::conformance!(
+    mod memory_1_mib = MemoryHarness(MemoryStore::new().with_max_chunk_len((1 << 20) + 1))
+);
+
+#[derive(Debug)]
+struct MemoryHarness(MemoryStore);
+
+#[async_trait]
+impl Harness for MemoryHarness {
+    async fn open(&self) -> Result<Arc<dyn Backend>> {
+        Ok(Arc::new(self.0.clone()))
+    }
+
+    async fn reopen(&self) -> Option<Result<Arc<dyn Backend>>> {
+        Some(Ok(Arc::new(MemoryStore::new())))
+    }
+
+    async fn second(&self) -> Option<Result<Arc<dyn Backend>>> {
+        Some(Ok(Arc::new(self.0.clone())))
+    }
+
+    async fn corrupt(&self, id: ChunkId, damage: Damage) -> Option<Result<()>> {
+        Some(corrupt(&self.0, id, damage).await)
+    }
+}
+
+async fn corrupt(store: &MemoryStore, id: ChunkId, damage: Damage) -> Result<()> {
+    let mut data = store.get(id).await?.unwrap_or_default().to_vec();
+    let half = data.len() / 2;
+    match damage {
+        Damage::Truncate => data.truncate(half),
+        Damage::FlipBit => data[half] ^= 1,
+        Damage::Extend => data.extend_from_slice(b"more"),
+        Damage::Zero => data.fill(0),
+        Damage::TooLong => {
+            data = vec![0; usize::try_from(store.capabilities().max_chunk_len).expect("it fits") + 1];
+        }
+    }
+    store.delete(id).await?;
+    // Through a handle with a higher limit: the state is shared, the limit is the handle's.
+    store.clone().with_max_chunk_len(u64::MAX).put(id, data.into()).await.map(drop)
+}
+
+#[tokio::test]
+async fn memory_urls_open_new_stores_and_have_no_settings() {
+    let registry = Registry::new().register(MemoryFactory);
+    for mode in [OpenMode::Create, OpenMode::Existing] {
+        let store = registry.open("memory:", mode).await.unwrap();
+        assert_eq!(store.info().to_string(), "memory:");
+        let id = ChunkId::from_bytes([1; 32]);
+        store.put(id, "x".into()).await.unwrap();
+        assert_eq!(registry.open("memory:", mode).await.unwrap().get(id).await.unwrap(), None);
+    }
+    for (bad, remedy) in [("memory:/a", "write memory:"), ("memory:?size=1", "'size'")] {
+        let e = registry.open(bad, OpenMode::Create).await.unwrap_err();
+        assert_eq!(e.kind(), ErrorKind::InvalidInput, "{bad}");
+        assert!(e.to_string().contains(remedy), "{e}");
+    }
+}

@@ -1,0 +1,61 @@
+//! The suite's data: pseudo-random, the same in every run.
+
+use bytes::Bytes;
+use futures::{StreamExt, TryStreamExt};
+use selfenc_core::store::{ChunkId, ChunkMeta, ChunkStore, Error, RootName};
+
+/// A chunk as an honest caller has it: named by its bytes.
+#[derive(Clone, Debug)]
+pub(crate) struct Sample {
+    pub(crate) id: ChunkId,
+    pub(crate) data: Bytes,
+}
+
+impl Sample {
+    pub(crate) fn of(data: impl Into<Bytes>) -> Self {
+        let data = data.into();
+        Self { id: ChunkId::from_bytes(*blake3::hash(&data).as_bytes()), data }
+    }
+
+    pub(crate) fn meta(&self) -> ChunkMeta {
+        ChunkMeta { id: self.id, len: self.data.len() as u64 }
+    }
+}
+
+/// `len` bytes that depend on `seed` alone.
+pub(crate) fn noise(seed: u64, len: usize) -> Bytes {
+    let mut data = vec![0; len];
+    blake3::Hasher::new().update(&seed.to_le_bytes()).finalize_xof().fill(&mut data);
+    data.into()
+}
+
+pub(crate) fn sample(seed: u64, len: usize) -> Sample {
+    Sample::of(noise(seed, len))
+}
+
+/// `n` different samples of about `len` bytes (at least 8).
+pub(crate) fn samples(seed: u64, n: u64, len: usize) -> Vec<Sample> {
+    (0..n).map(|i| sample(seed << 32 | i, len.max(8) + (i % 7) as usize)).collect()
+}
+
+/// What a full listing of exactly these samples must be.
+pub(crate) fn metas<'a>(samples: impl IntoIterator<Item = &'a Sample>) -> Vec<ChunkMeta> {
+    let mut metas: Vec<_> = samples.into_iter().map(Sample::meta).collect();
+    metas.sort_unstable();
+    metas.dedup();
+    metas
+}
+
+/// More than any case stores: where a listing that never ends is cut.
+const ENDLESS: usize = 200_000;
+
+pub(crate) async fn listed(
+    store: &(impl ChunkStore + ?Sized),
+    after: Option<ChunkId>,
+) -> Result<Vec<ChunkMeta>, Error> {
+    store.list(after).take(ENDLESS).try_collect().await
+}
+
+pub(crate) fn root(name: &str) -> RootName {
+    RootName::new(name).expect("the suite's own names are valid")
+}

@@ -1,0 +1,83 @@
+//! From pairs of runs to medians, ratios and a table.
+
+use std::time::Duration;
+
+/// How long one round trip took, and what it stored, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Run {
+    pub(crate) encrypt: Duration,
+    pub(crate) decrypt: Duration,
+    pub(crate) stored: u64,
+}
+
+/// Two runs, one right after the other.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pair {
+    pub(crate) ours: Run,
+    pub(crate) theirs: Run,
+}
+
+/// All pairs of one configuration.
+#[derive(Debug)]
+pub(crate) struct Row {
+    pub(crate) name: String,
+    pub(crate) pairs: Vec<Pair>,
+}
+
+/// Prints one table; `len` is the length of the plaintext in bytes.
+pub(crate) fn print(title: &str, len: usize, rows: &[Row]) {
+    println!("{title}, {} MiB", len >> 20);
+    println!(
+        "| {:<36} | {:<7} | {:>8} | {:>8} | {:>6} | {:>15} | {:>13} |",
+        "selfenc configuration", "", "ours", "theirs", "ratio", "least – most", "stored ours/theirs"
+    );
+    println!("|---|---|--:|--:|--:|--:|--:|");
+    for row in rows {
+        let stored =
+            |run: fn(&Pair) -> Run| row.pairs.first().map_or(0.0, |p| run(p).stored as f64 / len as f64);
+        let sizes = format!("{:.3} / {:.3}", stored(|p| p.ours), stored(|p| p.theirs));
+        print_line(row, "encrypt", len, &sizes, |run| run.encrypt);
+        print_line(row, "decrypt", len, "", |run| run.decrypt);
+    }
+    println!();
+}
+
+fn print_line(row: &Row, what: &str, len: usize, sizes: &str, time: fn(&Run) -> Duration) {
+    let speed = |run: &Run| len as f64 / f64::from(1 << 20) / time(run).as_secs_f64();
+    let ours = sorted(row.pairs.iter().map(|pair| speed(&pair.ours)));
+    let theirs = sorted(row.pairs.iter().map(|pair| speed(&pair.theirs)));
+    let ratios = sorted(row.pairs.iter().map(|pair| speed(&pair.ours) / speed(&pair.theirs)));
+    let range = format!("{:.2} – {:.2}", ratios[0], ratios[ratios.len() - 1]);
+    println!(
+        "| {:<36} | {what:<7} | {:>8.1} | {:>8.1} | {:>6.2} | {range:>15} | {sizes:>13} |",
+        row.name,
+        median(&ours),
+        median(&theirs),
+        median(&ratios),
+    );
+}
+
+fn sorted(values: impl Iterator<Item = f64>) -> Vec<f64> {
+    let mut values: Vec<_> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values
+}
+
+/// The middle of sorted values, or the mean of the two in the middle.
+fn median(sorted: &[f64]) -> f64 {
+    let half = sorted.len() / 2;
+    if sorted.len() % 2 == 1 { sorted[half] } else { (sorted[half - 1] + sorted[half]) / 2.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn medians_of_odd_and_even_counts() {
+        assert_eq!(median(&[1.0]), 1.0);
+        assert_eq!(median(&[1.0, 2.0, 9.0]), 2.0);
+        assert_eq!(median(&[1.0, 2.0, 4.0, 9.0]), 3.0);
+        assert_eq!(sorted([3.0, 1.0, 2.0].into_iter()), [1.0, 2.0, 3.0]);
+    }
+}

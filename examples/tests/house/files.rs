@@ -1,0 +1,76 @@
+//! The rules about files: their length, where they are, and what they may mention.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::graph::Package;
+
+/// No source file is longer than this, in lines.
+const MAX_LINES: usize = 600;
+
+/// What every backend has. `src/error.rs`, the table from an engine's errors, comes on top.
+const BACKEND_FILES: [&str; 5] =
+    ["src/lib.rs", "src/config.rs", "src/store.rs", "src/roots.rs", "tests/conformance.rs"];
+
+/// Backends with no engine below them whose errors would have to be mapped.
+const NO_ERRORS_TO_MAP: [&str; 1] = ["selfenc-memory"];
+
+/// Every Rust source below `folder`.
+pub fn sources(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() && path.file_name().is_some_and(|name| name != "target" && name != ".git") {
+            found.extend(sources(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+    found
+}
+
+/// A source that is too long.
+pub fn length(path: &Path, text: &str) -> Option<String> {
+    let lines = text.lines().count();
+    (lines > MAX_LINES).then(|| format!("{} has {lines} lines, more than {MAX_LINES}", path.display()))
+}
+
+/// A `lib.rs` that does more than document, declare and re-export.
+pub fn lib_has_no_code(path: &Path, text: &str) -> Option<String> {
+    let is_code = |line: &&str| {
+        let words: Vec<_> = line.split_whitespace().take_while(|word| !word.starts_with("//")).collect();
+        words.iter().any(|word| ["fn", "impl", "struct", "enum", "trait"].contains(word))
+    };
+    let line = text.lines().find(is_code)?;
+    Some(format!("{} holds '{}'; lib.rs only documents and re-exports", path.display(), line.trim()))
+}
+
+/// A backend's source that reaches into the engine.
+pub fn no_engine(path: &Path, text: &str) -> Option<String> {
+    let packed: String = text.split_whitespace().collect();
+    let group_of = |uses: &str| uses.split(';').next().unwrap_or_default().contains("engine");
+    let reaches =
+        packed.contains("selfenc_core::engine") || packed.split("selfenc_core::{").skip(1).any(group_of);
+    reaches.then(|| format!("{} uses the engine; a backend knows only the store", path.display()))
+}
+
+/// A member whose manifest does not take over the workspace lints, of which `unsafe_code = "forbid"` is one.
+pub fn forbids_unsafe(member: &Package) -> Option<String> {
+    let by_lint = read(&member.folder.join("Cargo.toml")).contains("[lints]\nworkspace = true");
+    (!by_lint).then(|| format!("{} does not inherit the lints, which forbid unsafe code", member.name))
+}
+
+/// The files that a backend lacks.
+pub fn backend_files(member: &Package) -> Vec<String> {
+    let maps_errors = !NO_ERRORS_TO_MAP.contains(&member.name.as_str());
+    BACKEND_FILES
+        .into_iter()
+        .chain(maps_errors.then_some("src/error.rs"))
+        .filter(|file| !member.folder.join(file).is_file())
+        .map(|file| format!("{} has no {file}", member.name))
+        .collect()
+}
+
+pub fn read(path: &Path) -> String {
+    fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}

@@ -12,8 +12,9 @@ use tokio::fs::File;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let path =
-        std::env::args().nth(1).unwrap_or_else(|| concat!(env!("CARGO_MANIFEST_DIR"), "/../LICENSE-APACHE").into());
+    let path = std::env::args()
+        .nth(1)
+        .unwrap_or_else(|| concat!(env!("CARGO_MANIFEST_DIR"), "/../LICENSE-APACHE").into());
     let folder = tempfile::tempdir()?;
     let store = Arc::new(FsStore::create(folder.path()).await?);
 

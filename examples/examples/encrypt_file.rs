@@ -6,8 +6,8 @@
 use std::error::Error;
 use std::sync::Arc;
 
-use selfenc::store::{BackendExt, Expect, RootName, RootStore};
-use selfenc::{DataMap, EncryptionConfig, Engine, FsStore, GroupSecret, Scope, SealKey};
+use selfenc::store::{BackendExt, Expect, OpenMode, RootName, RootStore};
+use selfenc::{DataMap, EncryptionConfig, Engine, FsConfig, GroupSecret, Scope, SealKey};
 use tokio::fs::File;
 
 #[tokio::main]
@@ -16,7 +16,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .nth(1)
         .unwrap_or_else(|| concat!(env!("CARGO_MANIFEST_DIR"), "/../LICENSE-APACHE").into());
     let folder = tempfile::tempdir()?;
-    let store = Arc::new(FsStore::create(folder.path()).await?);
+    let store = Arc::new(FsConfig::new(folder.path()).open(OpenMode::Create).await?);
 
     // Keep both: the secret lets later files share chunks with this one, the key opens the sealed map.
     let secret = GroupSecret::generate()?;

@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncSeekExt};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let data: Vec<u8> = (0..20_000_000u32).map(|i| (i / 1000) as u8).collect();
+    let data: Vec<u8> = (0..20_000_000u32).map(|i| i.to_le_bytes()[1]).collect();
     // A read fetches whole chunks, for only whole chunks can be checked: small chunks, small reads.
     let config = EncryptionConfig::new().with_chunk_size(256 << 10);
     let engine = Engine::new(config)?;

@@ -1,4 +1,5 @@
 //! A store that lies, or loses: the exact bytes come back or an error does, never other bytes.
+#![allow(clippy::unwrap_used, clippy::cast_possible_truncation)] // in a test, a panic is the report
 
 mod support;
 

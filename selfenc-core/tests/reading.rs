@@ -1,4 +1,5 @@
 //! Ranges, positions, and what reading costs.
+#![allow(clippy::unwrap_used, clippy::cast_possible_truncation)] // in a test, a panic is the report
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! Whatever goes in comes out, and equal input gives equal chunks.
+#![allow(clippy::unwrap_used, clippy::cast_possible_truncation)] // in a test, a panic is the report
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! The extension traits, the registry, and the adapter for engines that block.
+#![allow(clippy::unwrap_used, clippy::cast_possible_truncation)] // in a test, a panic is the report
 
 mod support;
 

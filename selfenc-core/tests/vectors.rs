@@ -3,6 +3,7 @@
 //! Each case is written again and compared byte for byte, read by the engine from the frozen files, and
 //! read by the reference reader, which shares no code with it. A new case is a new line in `index.tsv`;
 //! with `SELFENC_NEW_VECTORS=1` its files are made. What exists is never written over.
+#![allow(clippy::unwrap_used, clippy::cast_possible_truncation)] // in a test, a panic is the report
 
 mod reference;
 mod support;
@@ -14,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use selfenc_core::engine::{
-    Binding, Chunking, Compression, DataMap, EncryptionConfig, GroupSecret, Scope, SealKey, Suite,
+    Binding, Chunking, DataMap, EncryptionConfig, GroupSecret, Scope, SealKey, Suite,
 };
 use selfenc_core::store::ChunkId;
 use sha3::{Digest, Sha3_256};

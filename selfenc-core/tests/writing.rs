@@ -1,4 +1,5 @@
 //! What a write does to its store, and how it fails.
+#![allow(clippy::unwrap_used, clippy::cast_possible_truncation)] // in a test, a panic is the report
 
 mod support;
 

@@ -1,12 +1,12 @@
 //! What `deny.toml` says, so that it is said once. Enough of TOML for that file.
 
 /// The licences that `[licenses]` allows.
-pub fn allowed_licences(toml: &str) -> Vec<String> {
+pub(crate) fn allowed_licences(toml: &str) -> Vec<String> {
     quoted(&list(toml, "licenses", "allow"))
 }
 
 /// The crates that `[bans]` denies.
-pub fn banned_crates(toml: &str) -> Vec<String> {
+pub(crate) fn banned_crates(toml: &str) -> Vec<String> {
     let entries = list(toml, "bans", "deny");
     entries
         .into_iter()

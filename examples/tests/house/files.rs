@@ -16,7 +16,7 @@ const BACKEND_FILES: [&str; 5] =
 const NO_ERRORS_TO_MAP: [&str; 1] = ["selfenc-memory"];
 
 /// Every Rust source below `folder`.
-pub fn sources(folder: &Path) -> Vec<PathBuf> {
+pub(crate) fn sources(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -30,13 +30,13 @@ pub fn sources(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// A source that is too long.
-pub fn length(path: &Path, text: &str) -> Option<String> {
+pub(crate) fn length(path: &Path, text: &str) -> Option<String> {
     let lines = text.lines().count();
     (lines > MAX_LINES).then(|| format!("{} has {lines} lines, more than {MAX_LINES}", path.display()))
 }
 
 /// A `lib.rs` that does more than document, declare and re-export.
-pub fn lib_has_no_code(path: &Path, text: &str) -> Option<String> {
+pub(crate) fn lib_has_no_code(path: &Path, text: &str) -> Option<String> {
     let is_code = |line: &&str| {
         let words: Vec<_> = line.split_whitespace().take_while(|word| !word.starts_with("//")).collect();
         words.iter().any(|word| ["fn", "impl", "struct", "enum", "trait"].contains(word))
@@ -46,7 +46,7 @@ pub fn lib_has_no_code(path: &Path, text: &str) -> Option<String> {
 }
 
 /// A backend's source that reaches into the engine.
-pub fn no_engine(path: &Path, text: &str) -> Option<String> {
+pub(crate) fn no_engine(path: &Path, text: &str) -> Option<String> {
     let packed: String = text.split_whitespace().collect();
     let group_of = |uses: &str| uses.split(';').next().unwrap_or_default().contains("engine");
     let reaches =
@@ -55,13 +55,13 @@ pub fn no_engine(path: &Path, text: &str) -> Option<String> {
 }
 
 /// A member whose manifest does not take over the workspace lints, of which `unsafe_code = "forbid"` is one.
-pub fn forbids_unsafe(member: &Package) -> Option<String> {
+pub(crate) fn forbids_unsafe(member: &Package) -> Option<String> {
     let by_lint = read(&member.folder.join("Cargo.toml")).contains("[lints]\nworkspace = true");
     (!by_lint).then(|| format!("{} does not inherit the lints, which forbid unsafe code", member.name))
 }
 
 /// The files that a backend lacks.
-pub fn backend_files(member: &Package) -> Vec<String> {
+pub(crate) fn backend_files(member: &Package) -> Vec<String> {
     let maps_errors = !NO_ERRORS_TO_MAP.contains(&member.name.as_str());
     BACKEND_FILES
         .into_iter()
@@ -71,6 +71,6 @@ pub fn backend_files(member: &Package) -> Vec<String> {
         .collect()
 }
 
-pub fn read(path: &Path) -> String {
+pub(crate) fn read(path: &Path) -> String {
     fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }

@@ -10,34 +10,34 @@ use serde_json::Value;
 const NOT_SHIPPED: [&str; 2] = ["selfenc-examples", "selfenc-bench"];
 
 /// The workspace and the packages it resolves to, on every platform and with every feature.
-pub struct Graph {
-    pub root: PathBuf,
-    pub packages: BTreeMap<String, Package>,
+pub(crate) struct Graph {
+    pub(crate) root: PathBuf,
+    pub(crate) packages: BTreeMap<String, Package>,
     /// Edges that end in a shipped program: normal and build dependencies.
     edges: BTreeMap<String, Vec<String>>,
 }
 
-pub struct Package {
-    pub name: String,
-    pub version: String,
-    pub licence: String,
+pub(crate) struct Package {
+    pub(crate) name: String,
+    pub(crate) version: String,
+    pub(crate) licence: String,
     /// `None` for a path dependency.
-    pub source: Option<String>,
-    pub folder: PathBuf,
-    pub member: bool,
-    pub arrows: Vec<Arrow>,
+    pub(crate) source: Option<String>,
+    pub(crate) folder: PathBuf,
+    pub(crate) member: bool,
+    pub(crate) arrows: Vec<Arrow>,
 }
 
 /// A dependency as its manifest declares it, switched on or not.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Arrow {
-    pub to: String,
-    pub dev: bool,
+pub(crate) struct Arrow {
+    pub(crate) to: String,
+    pub(crate) dev: bool,
 }
 
 impl Graph {
     /// Asks cargo. It may have to download manifests of other platforms' packages.
-    pub fn load() -> Self {
+    pub(crate) fn load() -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().unwrap();
         let output = Command::new(env!("CARGO"))
             .args(["metadata", "--format-version=1", "--all-features", "--locked"])
@@ -62,12 +62,12 @@ impl Graph {
         Self { root, packages, edges }
     }
 
-    pub fn members(&self) -> impl Iterator<Item = &Package> {
+    pub(crate) fn members(&self) -> impl Iterator<Item = &Package> {
         self.packages.values().filter(|p| p.member)
     }
 
     /// Everything that reaches a user: what the shipped members stand on, dev dependencies left out.
-    pub fn shipped(&self) -> Vec<&Package> {
+    pub(crate) fn shipped(&self) -> Vec<&Package> {
         let ships = |p: &Package| p.member && !NOT_SHIPPED.contains(&p.name.as_str());
         let mut todo: Vec<&str> =
             self.packages.iter().filter(|(_, p)| ships(p)).map(|(id, _)| id.as_str()).collect();

@@ -3,7 +3,7 @@
 /// Whether the licence expression can be met with licences of `allowed` alone.
 ///
 /// Knows `OR` (also written `/`), `AND`, brackets and `WITH`, whose operand is part of the licence's name.
-pub fn satisfied(expression: &str, allowed: &[String]) -> bool {
+pub(crate) fn satisfied(expression: &str, allowed: &[String]) -> bool {
     let spaced = expression.replace('(', " ( ").replace(')', " ) ").replace('/', " OR ");
     let mut words = Words { rest: spaced.split_whitespace().collect(), allowed };
     words.rest.reverse();

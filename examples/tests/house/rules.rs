@@ -34,7 +34,7 @@ struct Room {
 }
 
 /// Arrows of the member `name` that point where they may not; `backends` are the names of all backends.
-pub fn arrows(name: &str, arrows: &[Arrow], backends: &BTreeSet<String>) -> Vec<String> {
+pub(crate) fn arrows(name: &str, arrows: &[Arrow], backends: &BTreeSet<String>) -> Vec<String> {
     let is_backend = |name: &str| backends.contains(name);
     let fits = |pattern: &str, name: &str| pattern == name || pattern == A_BACKEND && is_backend(name);
     let Some(room) = ROOMS.iter().find(|room| fits(room.name, name)) else {
@@ -53,7 +53,7 @@ pub fn arrows(name: &str, arrows: &[Arrow], backends: &BTreeSet<String>) -> Vec<
 }
 
 /// Primitives that ship in two versions, or not at all (then the list above is out of date).
-pub fn one_version<'a>(shipped: impl IntoIterator<Item = (&'a str, &'a str)>) -> Vec<String> {
+pub(crate) fn one_version<'a>(shipped: impl IntoIterator<Item = (&'a str, &'a str)>) -> Vec<String> {
     let mut versions: BTreeMap<_, BTreeSet<_>> =
         ONE_VERSION.iter().map(|name| (*name, BTreeSet::new())).collect();
     for (name, version) in shipped {
@@ -70,7 +70,7 @@ pub fn one_version<'a>(shipped: impl IntoIterator<Item = (&'a str, &'a str)>) ->
 }
 
 /// Packages whose licence does not let us ship them under ours.
-pub fn licences(packages: &[&Package], allowed: &[String]) -> Vec<String> {
+pub(crate) fn licences(packages: &[&Package], allowed: &[String]) -> Vec<String> {
     packages
         .iter()
         .filter(|p| !licence::satisfied(&p.licence, allowed))
@@ -81,7 +81,7 @@ pub fn licences(packages: &[&Package], allowed: &[String]) -> Vec<String> {
 }
 
 /// Packages that come from anywhere but crates.io or this workspace.
-pub fn sources<'a>(packages: impl IntoIterator<Item = &'a Package>) -> Vec<String> {
+pub(crate) fn sources<'a>(packages: impl IntoIterator<Item = &'a Package>) -> Vec<String> {
     packages
         .into_iter()
         .filter(|p| if p.member { p.source.is_some() } else { p.source.as_deref() != Some(CRATES_IO) })

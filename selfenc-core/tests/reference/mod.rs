@@ -5,7 +5,7 @@
 //! broken, so that a test can tell one rejection from another.
 
 // Each test file that says `mod reference;` uses a part of this.
-#![allow(dead_code)]
+#![allow(dead_code, unused_imports)]
 
 mod chunk;
 mod codec;

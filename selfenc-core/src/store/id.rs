@@ -91,7 +91,7 @@ mod tests {
 
     #[test]
     fn hex_goes_there_and_back() {
-        let id = ChunkId::from_bytes(std::array::from_fn(|i| i as u8 * 8 + 1));
+        let id = ChunkId::from_bytes(std::array::from_fn(|i| i.to_le_bytes()[0] * 8 + 1));
         assert_eq!(id.to_string().parse(), Ok(id));
         assert_eq!(id.to_string().to_uppercase().parse(), Ok(id));
         assert_eq!(id.short(), "01091119");

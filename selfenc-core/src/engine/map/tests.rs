@@ -27,7 +27,7 @@ const ENTRIES: usize = 35;
 const ENTRY: usize = 108;
 
 fn entry(end: u64) -> Entry {
-    let name = ChunkId::from_bytes([end as u8; 32]);
+    let name = ChunkId::from_bytes([end.to_le_bytes()[1]; 32]);
     Entry { end, stored: 100, name, key: Zeroizing::new([1; 32]), content: [2; 32] }
 }
 

@@ -141,7 +141,7 @@ mod tests {
         let key = ChunkKey::new([7; 32]);
         for suite in Suite::ALL {
             for len in [0, 1, 15, 16, 17, 63, 64, 65, 1000] {
-                let plain: Vec<u8> = (0..len).map(|i| i as u8).collect();
+                let plain: Vec<u8> = (0..len).map(|i: u32| i.to_le_bytes()[0]).collect();
                 let stored = suite.seal(Kind::Data, &key, plain.clone());
                 assert_eq!(suite.open(Kind::Data, &key, stored.clone()).unwrap(), plain);
                 let other = suite.open(Kind::Data, &ChunkKey::new([8; 32]), stored);

@@ -1,6 +1,7 @@
 //! What happens to chunks on the CPU pool, in batches: encode and hash, derive and encrypt, and back.
 
 use bytes::Bytes;
+use zeroize::Zeroizing;
 
 use super::budget::Permit;
 use super::chunking::Chunk;
@@ -107,13 +108,11 @@ pub(super) fn open_data(suite: Suite, entry: &Entry, stored: Bytes, len: u32) ->
     codec::decode(open(suite, Kind::Data, entry, stored)?, len)
 }
 
-/// The plaintext of a map page; `None` if anything about it is not as the entry says.
-pub(super) fn open_page(suite: Suite, entry: &Entry, stored: Bytes) -> Option<Bytes> {
-    let encoded = open(suite, Kind::Page, entry, stored)?;
-    let (header, _) = encoded.split_first_chunk::<{ codec::HEADER }>()?;
-    let len = u32::from_le_bytes([header[1], header[2], header[3], header[4]]);
-    let raw = header[0] == 0 && len as usize <= Node::MAX_PAGE;
-    raw.then(|| codec::decode(encoded, len)).flatten()
+/// The plaintext of a map page, which holds keys and is wiped; `None` if anything is not as the entry says.
+pub(super) fn open_page(suite: Suite, entry: &Entry, stored: Bytes) -> Option<Zeroizing<Vec<u8>>> {
+    let mut page = Zeroizing::new(open(suite, Kind::Page, entry, stored)?);
+    codec::decode_raw(&mut page, Node::MAX_PAGE)?;
+    Some(page)
 }
 
 /// E: stored length, then name, then cipher, then content hash; only then may anything be decoded.

@@ -136,23 +136,38 @@ fn write_header(encoded: &mut [u8], codec: u8, len: usize) {
 
 /// The plaintext of E, which must be exactly `len` bytes; `None` if E breaks any rule.
 pub(super) fn decode(encoded: Vec<u8>, len: u32) -> Option<Bytes> {
+    let (codec, body_len) = parse(&encoded, len)?;
+    let (body, len) = (HEADER..HEADER + body_len, usize::try_from(len).ok()?);
+    match codec {
+        RAW if body_len == len => Some(Bytes::from(encoded).slice(body)),
+        BROTLI => brotli::decompress(&encoded[body], len).map(Bytes::from),
+        ZSTD => zstd::decompress(&encoded[body], len).map(Bytes::from),
+        _ => None,
+    }
+}
+
+/// Cuts E down to its plaintext, in place; `None` if it is not raw, longer than `most`, or breaks a rule.
+pub(super) fn decode_raw(encoded: &mut Vec<u8>, most: usize) -> Option<()> {
+    let len = u32::from_le_bytes(*encoded.get(1..)?.first_chunk()?);
+    let (codec, body_len) = parse(encoded, len)?;
+    if codec != RAW || body_len as u64 != u64::from(len) || body_len > most {
+        return None;
+    }
+    encoded.truncate(HEADER + body_len);
+    encoded.drain(..HEADER);
+    Some(())
+}
+
+/// The codec and the length of the body of an E that declares `len` bytes and has only zeros after it.
+fn parse(encoded: &[u8], len: u32) -> Option<(u8, usize)> {
     let (header, rest) = encoded.split_first_chunk::<HEADER>()?;
     let u32le = |at: usize| u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
     let (declared, body_len) = (u32le(1), usize::try_from(u32le(5)).ok()?);
     if declared != len || len == 0 || len > MAX_LEN {
         return None;
     }
-    let (body, filler) = rest.split_at_checked(body_len)?;
-    if filler.iter().any(|&byte| byte != 0) {
-        return None;
-    }
-    let len = usize::try_from(len).ok()?;
-    match header[0] {
-        RAW if body_len == len => Some(Bytes::from(encoded).slice(HEADER..HEADER + len)),
-        BROTLI => brotli::decompress(body, len).map(Bytes::from),
-        ZSTD => zstd::decompress(body, len).map(Bytes::from),
-        _ => None,
-    }
+    let (_, filler) = rest.split_at_checked(body_len)?;
+    filler.iter().all(|&byte| byte == 0).then_some((header[0], body_len))
 }
 
 #[cfg(test)]

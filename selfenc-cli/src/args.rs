@@ -1,10 +1,10 @@
 //! The command line as a whole. Each command's own arguments are beside what it does, in `commands`.
 
-use clap::{Args, Parser, Subcommand, ValueHint};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::commands::{cat, completions, decrypt, encrypt, info, keygen, names, store, verify};
-use crate::exit;
-use crate::sizes::parse_size;
+use crate::exit::{self, Result};
+use crate::ui::Ui;
 
 /// Encrypts files with keys made from the data itself, into chunks that deduplicate, in any store.
 ///
@@ -45,6 +45,24 @@ pub(crate) enum Command {
     Completions(completions::Completions),
 }
 
+impl Command {
+    /// Runs the command to its end.
+    pub(crate) async fn run(self, ui: Ui) -> Result<()> {
+        match self {
+            Self::Encrypt(args) => encrypt::run(args, ui).await,
+            Self::Decrypt(args) => decrypt::run(args, ui).await,
+            Self::Cat(args) => cat::run(args, ui).await,
+            Self::Verify(args) => verify::run(args, ui).await,
+            Self::Info(args) => info::run(args).await,
+            Self::Store(args) => store::run(args, ui).await,
+            Self::Names(args) => names::list(args).await,
+            Self::RmName(args) => names::remove(args, ui).await,
+            Self::Keygen(args) => keygen::run(&args, ui),
+            Self::Completions(args) => completions::run(&args, Cli::command()),
+        }
+    }
+}
+
 const EXAMPLES: &str = "\
 Examples:
   selfenc encrypt photo.jpg           into the default store; writes photo.jpg.selfenc
@@ -62,23 +80,4 @@ fn long_help() -> String {
          RUST_LOG         what to log to standard error, for example selfenc_core=debug",
         exit::HELP
     )
-}
-
-/// What a run may use of the machine.
-#[derive(Args, Clone, Copy, Debug)]
-pub(crate) struct Resources {
-    /// Memory for everything in flight, for example 64M
-    #[arg(long, value_name = "SIZE", value_parser = parse_size, default_value = "256M", value_hint = ValueHint::Other)]
-    pub(crate) memory: u64,
-
-    /// Threads that encrypt or decrypt; 0 takes all cores
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub(crate) threads: usize,
-}
-
-impl Resources {
-    /// These limits in the engine's configuration.
-    pub(crate) fn apply(self, config: selfenc::EncryptionConfig) -> selfenc::EncryptionConfig {
-        config.with_memory_budget(self.memory).with_threads(self.threads)
-    }
 }

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use selfenc::store::{self, ErrorKind};
 use selfenc::{Error, MapError};
 
-use crate::ui::{printable, size};
+use crate::text::{printable, size};
 
 /// The exit codes, as `--help` tells them.
 pub(crate) const HELP: &str = "\

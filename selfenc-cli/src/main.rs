@@ -4,12 +4,15 @@
 mod args;
 mod commands;
 mod exit;
+mod folders;
 mod maps;
 mod output;
 mod progress;
+mod resources;
 mod secrets;
 mod sizes;
 mod stores;
+mod text;
 mod ui;
 
 use std::io;
@@ -48,7 +51,7 @@ fn main() -> ExitCode {
 /// Runs the command in a task of its own, so that a signal is seen whatever the command waits for.
 fn run(runtime: Runtime, cli: Cli, ui: Ui) -> Result<()> {
     let result = runtime.block_on(async {
-        let mut task = tokio::spawn(commands::run(cli.command, ui));
+        let mut task = tokio::spawn(cli.command.run(ui));
         let failure = tokio::select! {
             done = &mut task => return done.unwrap_or_else(|e| std::panic::resume_unwind(e.into_panic())),
             failure = interruption() => failure,

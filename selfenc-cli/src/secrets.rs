@@ -1,6 +1,6 @@
 //! Files of 32 secret bytes, as 64 hex digits and a line break: group secrets and map keys.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use selfenc::{GroupSecret, SealKey};
 use zeroize::Zeroizing;
 
 use crate::exit::{Context, Failure, Result};
-use crate::stores::config_dir;
+use crate::folders::{config_dir, create_private_dir};
 use crate::ui::Ui;
 
 /// Longer files are not read to their end.
@@ -96,14 +96,6 @@ fn refuse_shared(_: &Path, _: &File) -> Result<()> {
     Ok(())
 }
 
-/// Makes `dir` and what is above it, for the user alone as the XDG specification asks.
-pub(crate) fn create_private_dir(dir: &Path) -> Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.recursive(true).create(dir).context(format_args!("cannot make the folder '{}'", dir.display()))
-}
-
 fn parse(digits: &[u8]) -> Option<Zeroizing<[u8; 32]>> {
     if digits.len() != 64 {
         return None;
@@ -147,11 +139,11 @@ mod tests {
         let path = dir.path().join("key");
         let secret = *b"a secret of exactly 32 bytes....";
         write_new(&path, &secret).unwrap();
-        assert_eq!(fs::read(&path).unwrap().len(), 65);
+        assert_eq!(std::fs::read(&path).unwrap().len(), 65);
         assert_eq!(*read(&path).unwrap(), secret);
         assert_eq!(write_new(&path, &[1; 32]).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
         assert_eq!(*read(&path).unwrap(), secret);
-        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "a temporary file was left");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "a temporary file was left");
     }
 
     #[test]

@@ -1,15 +1,13 @@
-//! Which store a command means, and the user's own folders.
+//! Which store a command means.
 
 use std::env;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
-use etcetera::BaseStrategy;
 use selfenc::store::{Backend, OpenMode, StoreUrl};
 
 use crate::exit::{Failure, Result};
-use crate::secrets::create_private_dir;
+use crate::folders::{create_private_dir, data_dir};
 
 /// `--store URL`.
 #[derive(Args, Clone, Debug)]
@@ -26,6 +24,20 @@ impl StoreArg {
             Some(url) => open(&url, mode).await,
             None => open_default(mode).await,
         }
+    }
+}
+
+/// A store as a command's own argument.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct UrlArg {
+    /// The store, such as file:/mnt/backup/chunks [default: $SELFENC_STORE, else the default store]
+    pub(crate) url: Option<String>,
+}
+
+impl UrlArg {
+    /// Opens the store, which must be there.
+    pub(crate) async fn open(&self) -> Result<Arc<dyn Backend>> {
+        StoreArg { store: self.url.clone() }.open(OpenMode::Existing).await
     }
 }
 
@@ -55,22 +67,4 @@ async fn open_default(mode: OpenMode) -> Result<Arc<dyn Backend>> {
     let url = StoreUrl::from_path("file", &path)
         .map_err(|e| Failure::from(e).hint("name a store with --store or $SELFENC_STORE"))?;
     open(&url.to_string(), mode).await
-}
-
-/// The user's folder for selfenc's data.
-fn data_dir() -> Result<PathBuf> {
-    Ok(folders()?.data_dir().join("selfenc"))
-}
-
-/// The user's folder for selfenc's settings.
-pub(crate) fn config_dir() -> Result<PathBuf> {
-    Ok(folders()?.config_dir().join("selfenc"))
-}
-
-/// The XDG folders on Unix, the known folders on Windows.
-fn folders() -> Result<impl BaseStrategy> {
-    etcetera::choose_base_strategy().map_err(|_| {
-        Failure::new("there is no home folder: $HOME is not set")
-            .hint("set $HOME, or give --store and one of --public, --private and --secret-file")
-    })
 }

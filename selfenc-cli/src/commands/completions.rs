@@ -1,9 +1,8 @@
 use std::io::{self, Write};
 
-use clap::{Args, CommandFactory};
+use clap::{Args, Command};
 use clap_complete::Shell;
 
-use crate::args::Cli;
 use crate::exit::{Context, Result};
 
 #[derive(Args, Debug)]
@@ -17,10 +16,11 @@ pub(crate) struct Completions {
     shell: Shell,
 }
 
-pub(crate) fn run(args: &Completions) -> Result<()> {
+/// Prints the completions of `command`.
+pub(crate) fn run(args: &Completions, mut command: Command) -> Result<()> {
     // Into memory first: the generator panics where its writer fails.
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "selfenc", &mut script);
+    clap_complete::generate(args.shell, &mut command, "selfenc", &mut script);
     let mut out = io::stdout().lock();
     out.write_all(&script).and_then(|()| out.flush()).context("cannot write to standard output")
 }

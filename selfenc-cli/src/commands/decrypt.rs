@@ -8,7 +8,8 @@ use super::reading::{Source, pour};
 use crate::exit::{Failure, Result};
 use crate::output::{Mode, Output, is_dash};
 use crate::progress::Meter;
-use crate::ui::{Ui, print_json, size};
+use crate::text::size;
+use crate::ui::{Ui, print_json};
 
 #[derive(Args, Debug)]
 #[command(after_help = "\

@@ -10,14 +10,15 @@ use serde_json::json;
 use tokio::io::AsyncRead;
 use zeroize::Zeroizing;
 
-use crate::args::Resources;
 use crate::exit::{Context, Failure, Result};
 use crate::output::{Mode, Output, is_dash};
 use crate::progress::Meter;
+use crate::resources::Resources;
 use crate::secrets::{default_group_secret, read_group_secret, read_seal_key};
 use crate::sizes::{Cdc, parse_chunk_size};
 use crate::stores::StoreArg;
-use crate::ui::{Ui, print_json, size};
+use crate::text::size;
+use crate::ui::{Ui, print_json};
 
 #[derive(Args, Debug)]
 #[command(after_help = "\

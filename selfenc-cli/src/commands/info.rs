@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use crate::exit::{Failure, Result};
 use crate::maps::{MapArgs, parse};
 use crate::stores::StoreArg;
-use crate::ui::{Lines, print, print_json, size};
+use crate::text::size;
+use crate::ui::{Lines, print, print_json};
 
 #[derive(Args, Debug)]
 #[command(after_help = "\

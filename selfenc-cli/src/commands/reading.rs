@@ -8,11 +8,11 @@ use selfenc::store::{Backend, OpenMode};
 use selfenc::{EncryptionConfig, Engine, Reader};
 use std::ops::Range;
 
-use crate::args::Resources;
 use crate::exit::Result;
 use crate::maps::MapArgs;
 use crate::output::Output;
 use crate::progress::Meter;
+use crate::resources::Resources;
 use crate::stores::StoreArg;
 
 /// A map, the store that holds its chunks, and what reading may use.

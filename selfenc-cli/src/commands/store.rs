@@ -1,14 +1,13 @@
-use std::sync::Arc;
-
 use clap::{Args, Subcommand};
 use futures::TryStreamExt;
-use selfenc::store::{Backend, ChunkId, Durability, OpenMode};
+use selfenc::store::{Backend, ChunkId, Durability};
 use serde_json::json;
 
 use super::{store_copy, store_scrub};
 use crate::exit::{Failure, Result};
-use crate::stores::StoreArg;
-use crate::ui::{Lines, Ui, print, print_json, size};
+use crate::stores::UrlArg;
+use crate::text::size;
+use crate::ui::{Lines, Ui, print, print_json};
 
 #[derive(Args, Debug)]
 #[command(after_help = "\
@@ -40,20 +39,6 @@ Examples:
     Scrub(store_scrub::Scrub),
     /// Copy the chunks of one store into another
     Copy(store_copy::StoreCopy),
-}
-
-/// A store as a command's own argument.
-#[derive(Args, Clone, Debug)]
-pub(crate) struct UrlArg {
-    /// The store, such as file:/mnt/backup/chunks [default: $SELFENC_STORE, else the default store]
-    pub(crate) url: Option<String>,
-}
-
-impl UrlArg {
-    /// Opens the store, which must be there.
-    pub(crate) async fn open(&self) -> Result<Arc<dyn Backend>> {
-        StoreArg { store: self.url.clone() }.open(OpenMode::Existing).await
-    }
 }
 
 #[derive(Args, Debug)]

@@ -13,7 +13,8 @@ use serde_json::json;
 use crate::exit::Result;
 use crate::progress::Meter;
 use crate::stores::open;
-use crate::ui::{Ui, print_json, size};
+use crate::text::size;
+use crate::ui::{Ui, print_json};
 
 #[derive(Args, Debug)]
 #[command(after_help = "\

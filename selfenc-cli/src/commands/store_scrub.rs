@@ -7,10 +7,11 @@ use selfenc::store::{Backend, ChunkId, ChunkMeta, Error, ErrorKind};
 use serde_json::json;
 use tokio::sync::Semaphore;
 
-use super::store::UrlArg;
 use crate::exit::{Failure, Result};
 use crate::progress::Meter;
-use crate::ui::{Ui, print, print_json, size};
+use crate::stores::UrlArg;
+use crate::text::size;
+use crate::ui::{Ui, print, print_json};
 
 /// Chunks that are read at once, as far as the memory reaches.
 const IN_FLIGHT: usize = 8;

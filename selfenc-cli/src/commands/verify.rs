@@ -4,7 +4,8 @@ use serde_json::json;
 use super::reading::Source;
 use crate::exit::Result;
 use crate::progress::Meter;
-use crate::ui::{Ui, print_json, size};
+use crate::text::size;
+use crate::ui::{Ui, print_json};
 
 #[derive(Args, Debug)]
 #[command(after_help = "\

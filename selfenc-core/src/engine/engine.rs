@@ -17,10 +17,10 @@ use super::keys::Binding;
 use super::limits::INLINE;
 use super::map::{Body, DataMap, Header};
 use super::pool::CpuPool;
-use super::progress::{Meter, Observer, Progress};
+use super::progress::{Meter, Observer};
 use super::read::Reader;
 use super::secret::Scope;
-use super::write::Writer;
+use super::write::{Writer, Written};
 use crate::store::ChunkStore;
 
 /// Encrypts into stores and reads back. Cheap to clone; clones share the threads.
@@ -29,15 +29,6 @@ pub struct Engine {
     config: EncryptionConfig,
     pool: CpuPool,
     observer: Option<Arc<dyn Observer>>,
-}
-
-/// What a write gives: the map that reads the data back, and what it took.
-#[derive(Clone, Debug)]
-pub struct Written {
-    /// All that is needed to read the data, and therefore a secret.
-    pub map: DataMap,
-    /// What was stored, and what the store had already.
-    pub stats: Progress,
 }
 
 impl Engine {

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use quick_cache::sync::Cache;
 
-use super::walk::Leaf;
+use super::leaf::Leaf;
 use crate::engine::budget::Permit;
 use crate::engine::error::{Error, Result};
 use crate::engine::map::{ChunkInfo, Entry, Node};

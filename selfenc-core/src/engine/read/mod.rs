@@ -2,6 +2,7 @@
 
 mod fetch;
 mod handle;
+mod leaf;
 mod walk;
 
 use std::fmt;
@@ -13,7 +14,7 @@ use futures::stream::{self, BoxStream, Stream, StreamExt, TryStreamExt};
 
 use self::fetch::Fetcher;
 pub use self::handle::ReadHandle;
-use self::walk::{Leaf, Walk};
+use self::walk::Walk;
 use super::budget::Budget;
 use super::config::EncryptionConfig;
 use super::error::{Error, Result};
@@ -186,13 +187,6 @@ const BATCH: usize = 4;
 impl fmt::Debug for Reader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Reader").field("map", &self.map).finish_non_exhaustive()
-    }
-}
-
-impl Leaf {
-    /// The bytes that this chunk takes while it is in flight.
-    fn memory(&self) -> u64 {
-        u64::from(self.entry().stored) + self.info().len
     }
 }
 

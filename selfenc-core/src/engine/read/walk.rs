@@ -4,31 +4,15 @@ use std::sync::Arc;
 use futures::stream::{self, Stream};
 
 use super::fetch::Fetcher;
+use super::leaf::Leaf;
 use crate::engine::error::Result;
-use crate::engine::map::{Body, ChunkInfo, DataMap, Entry, Node};
+use crate::engine::map::{Body, DataMap, Node};
 
 /// A walk over the data chunks of a range, in order, holding one page of each level.
 pub(super) struct Walk {
     range: Range<u64>,
     /// From the root down: a node, and the entry in it that is next.
     path: Vec<(Arc<Node>, usize)>,
-}
-
-/// One data chunk, in the page that holds its entry.
-#[derive(Clone)]
-pub(super) struct Leaf {
-    page: Arc<Node>,
-    index: usize,
-}
-
-impl Leaf {
-    pub(super) fn entry(&self) -> &Entry {
-        &self.page.entries[self.index]
-    }
-
-    pub(super) fn info(&self) -> ChunkInfo {
-        self.page.info(self.index)
-    }
 }
 
 impl Walk {
@@ -60,7 +44,7 @@ impl Walk {
             }
             *index += 1;
             if page.level == 0 {
-                return Ok(Some(Leaf { page, index: at }));
+                return Ok(Some(Leaf::new(page, at)));
             }
             let child = fetcher.page(&page, at).await?;
             let first = child.index_of(self.range.start);

@@ -15,15 +15,23 @@ use self::sink::Sink;
 use super::budget::Budget;
 use super::chunking::{Chunk, ChunkSource, Cutter};
 use super::config::EncryptionConfig;
-use super::engine::Written;
 use super::error::Result;
 use super::keys::Binding;
 use super::map::{Body, DataMap, Header, Node};
 use super::pool::CpuPool;
-use super::progress::Meter;
+use super::progress::{Meter, Progress};
 use super::sealing::{Prepared, Recipe, Sealed};
 use super::secret::Scope;
 use crate::store::{ChunkStore, PutOutcome};
+
+/// What a write gives: the map that reads the data back, and what it took.
+#[derive(Clone, Debug)]
+pub struct Written {
+    /// All that is needed to read the data, and therefore a secret.
+    pub map: DataMap,
+    /// What was stored, and what the store had already.
+    pub stats: Progress,
+}
 
 /// What one write works with.
 pub(super) struct Writer<'a> {

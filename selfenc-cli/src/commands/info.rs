@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::exit::{Failure, Result};
 use crate::maps::{MapArgs, parse};
 use crate::stores::StoreArg;
-use crate::text::size;
+use crate::text::{count, size};
 use crate::ui::{Lines, print, print_json};
 
 #[derive(Args, Debug)]
@@ -91,7 +91,7 @@ fn tell(args: &Info, map: &DataMap, sealed: bool, len: usize) -> Result<()> {
     let body = if map.is_inline() {
         "in the map itself; the store holds nothing of it".to_owned()
     } else if map.level() == 0 {
-        format!("{} chunks", map.entries().count())
+        count(map.entries().count() as u64, "chunk")
     } else {
         format!("{} pages at level {}, in the store", map.entries().count(), map.level())
     };

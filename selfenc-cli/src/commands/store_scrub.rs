@@ -10,7 +10,7 @@ use tokio::sync::Semaphore;
 use crate::exit::{Failure, Result};
 use crate::progress::Meter;
 use crate::stores::UrlArg;
-use crate::text::size;
+use crate::text::{count, size};
 use crate::ui::{Ui, print, print_json};
 
 /// Chunks that are read at once, as far as the memory reaches.
@@ -88,7 +88,7 @@ fn finish(
     }
     if damaged.is_empty() {
         if !args.json {
-            ui.say(&format!("{chunks} chunks, {} checked, all as their names say", size(bytes)));
+            ui.say(&format!("{}, {} checked, all as their names say", count(chunks, "chunk"), size(bytes)));
         }
         return Ok(());
     }

@@ -4,7 +4,7 @@ use serde_json::json;
 use super::reading::Source;
 use crate::exit::Result;
 use crate::progress::Meter;
-use crate::text::size;
+use crate::text::{count, size};
 use crate::ui::{Ui, print_json};
 
 #[derive(Args, Debug)]
@@ -38,11 +38,11 @@ pub(crate) async fn run(args: Verify, ui: Ui) -> Result<()> {
         }));
     }
     ui.say(&format!(
-        "{}: {} in {} chunks and {} map pages, all as they should be",
+        "{}: {} in {} and {}, all as they should be",
         args.source.map.shown(),
         size(verified.bytes),
-        verified.chunks,
-        verified.pages
+        count(verified.chunks, "chunk"),
+        count(verified.pages, "map page")
     ));
     Ok(())
 }

@@ -4,6 +4,8 @@
 mod bad_use;
 mod defaults;
 mod interrupted;
+#[cfg(target_os = "linux")] // elsewhere nothing tells a process's peak without unsafe code
+mod memory;
 mod names;
 mod round_trip;
 mod secrecy;

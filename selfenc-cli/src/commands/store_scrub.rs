@@ -93,7 +93,7 @@ fn finish(
         return Ok(());
     }
     Err(Failure::damaged(format!("{} of {chunks} chunks in {} are damaged", damaged.len(), store.info())).hint(
-        "bring them back with 'selfenc store copy' from a good copy, or remove them and encrypt the files again",
+        "remove them from the store, then encrypt the same files again or 'selfenc store copy' from a good store",
     ))
 }
 

@@ -75,6 +75,24 @@ fn scrub_finds_a_flipped_byte_without_any_key() {
 }
 
 #[test]
+fn verify_names_every_damaged_chunk() {
+    let home = Home::new();
+    let (url, _) = encrypted(&home, 5);
+    let names = chunk_names(&home, &url);
+    fs::write(chunk_file(&home.path("chunks"), &names[1]), "cut short").unwrap();
+    fs::remove_file(chunk_file(&home.path("chunks"), &names[3])).unwrap();
+    let verify = ["verify", "data.selfenc", "--store", &url];
+    let run = home.run(&verify);
+    let out = String::from_utf8(run.out).unwrap();
+    assert_eq!((run.code, out.lines().count()), (3, 2), "{out} {}", run.err);
+    assert!(out.contains(&format!("{} damaged", names[1])) && out.contains(&format!("{} missing", names[3])));
+    assert!(run.err.contains("damaged or missing: 2 chunks") && run.err.contains("hint:"), "{}", run.err);
+    let run = home.run(&[&verify[..], &["--json"]].concat());
+    let json: serde_json::Value = serde_json::from_slice(&run.out).unwrap();
+    assert_eq!((run.code, json["damaged"].as_array().map(Vec::len)), (3, Some(2)));
+}
+
+#[test]
 fn a_damaged_chunk_is_named_and_nothing_is_written() {
     let home = Home::new();
     let (url, _) = encrypted(&home, 4);

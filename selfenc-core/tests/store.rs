@@ -173,6 +173,35 @@ async fn threads_are_limited_and_nothing_deadlocks() {
 }
 
 #[tokio::test]
+async fn requests_that_nobody_polls_stop_nobody() {
+    use futures::StreamExt;
+    let store = slow(1);
+    store.put(id(1), Bytes::new()).await.unwrap();
+    // Far more reads than there are threads, and puts of one id, of which only the first is waited for.
+    let mut reads = futures::stream::iter(0..400).map(|_| store.get(id(1))).buffered(400);
+    let mut puts = futures::stream::iter(0..400).map(|_| store.put(id(2), Bytes::new())).buffered(400);
+    reads.next().await.unwrap().unwrap();
+    puts.next().await.unwrap().unwrap();
+    let put = tokio::time::timeout(Duration::from_secs(20), store.put(id(2), Bytes::from_static(b"x")));
+    put.await.expect("it does not wait for what nobody polls").unwrap();
+    drop((reads, puts));
+}
+
+#[tokio::test]
+async fn a_call_that_was_dropped_before_it_began_never_happens() {
+    let store = slow(20);
+    let first = store.put(id(1), Bytes::from_static(b"first"));
+    let second = store.put(id(1), Bytes::from_static(b"second"));
+    let both = async {
+        let (first, _) = tokio::join!(first, tokio::time::timeout(Duration::from_millis(5), second));
+        first
+    };
+    both.await.unwrap();
+    tokio::time::sleep(Duration::from_millis(60)).await;
+    assert_eq!(store.get(id(1)).await.unwrap().unwrap(), "first");
+}
+
+#[tokio::test]
 async fn pages_join_into_one_ascending_list() {
     let store = slow(0);
     for n in [5, 1, 9, 3, 7] {

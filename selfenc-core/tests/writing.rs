@@ -159,6 +159,7 @@ async fn wrong_settings_are_named() {
         (base().with_compression(Compression::Zstd { level: 23 }), "zstd"),
         (base().with_compression(Compression::Brotli { quality: 12 }), "brotli"),
         (base().with_concurrency(0), "concurrency"),
+        (base().with_concurrency(usize::MAX), "concurrency"),
         (base().with_threads(5000), "threads"),
     ] {
         let error = Engine::new(config).expect_err(word);
@@ -204,6 +205,46 @@ fn the_blocking_face_does_the_same() {
     back.clear();
     reader.read_to_end(&mut back).unwrap();
     assert_eq!(back, data[99_990..]);
+}
+
+#[test]
+fn a_blocking_reader_feeds_a_blocking_writer() {
+    let (from, to, data) = (TestStore::default(), TestStore::default(), text(300_000));
+    let engine = blocking::Engine::new(small()).unwrap();
+    let first = engine.write_bytes(from.shared(), &Scope::Public, &data).unwrap();
+    let reader = engine.open(from.shared(), first.map);
+    let second = engine.write(to.shared(), &Scope::Private, reader).unwrap();
+    assert_eq!(engine.open(to.shared(), second.map).read_at(0, 300_000).unwrap(), data);
+    let refused = TestStore { full_after: Some(1), ..TestStore::default() };
+    let error = engine.write(refused.shared(), &Scope::Private, data.as_slice()).unwrap_err();
+    assert!(matches!(error, Error::Store(_)), "{error:?}");
+}
+
+/// A file that grows after it was said to have ended.
+struct Growing(u32);
+
+impl tokio::io::AsyncRead for Growing {
+    fn poll_read(
+        mut self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+        buf: &mut tokio::io::ReadBuf<'_>,
+    ) -> std::task::Poll<io::Result<()>> {
+        self.0 += 1;
+        if self.0 != 4 {
+            buf.put_slice(&[7; 2500][..buf.remaining().min(2500)]);
+        }
+        std::task::Poll::Ready(Ok(()))
+    }
+}
+
+#[tokio::test]
+async fn an_input_that_has_ended_is_not_asked_again() {
+    for chunking in [Chunking::fixed(1 << 20), Chunking::ContentDefined { min: 64, avg: 256, max: 65536 }] {
+        let engine = engine(small().with_chunking(chunking));
+        let store = TestStore::default().shared();
+        let map = engine.write(store, &Scope::Public, Growing(0)).await.unwrap().map;
+        assert_eq!(map.len(), 4097 + 2500, "{chunking:?}");
+    }
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Chunks and roots in memory: the store for tests, examples and caches, and the model that other stores
-//! are compared with.
+//! are compared with. A second opening of one store is a clone of it; the URL `memory:` is a new store each
+//! time.
 //!
 //! ```
 //! use bytes::Bytes;

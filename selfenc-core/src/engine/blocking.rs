@@ -4,13 +4,14 @@
 
 use std::fmt;
 use std::io::{self, Read, Seek, SeekFrom};
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::thread;
 
 use bytes::Bytes;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncSeekExt, ReadBuf};
+use futures::stream;
+use tokio::io::{AsyncReadExt, AsyncSeekExt};
 use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::sync::mpsc;
 
 use super::{DataMap, EncryptionConfig, Error, ReadHandle, Result, Scope, Verified, Written};
 use crate::store::ChunkStore;
@@ -41,6 +42,9 @@ impl Engine {
 
     /// See [`Engine::write`](super::Engine::write).
     ///
+    /// The source is read on a thread of its own, so it may block, and may itself be a [`Reader`]. After a
+    /// failure of the store this returns once the source's read in progress does.
+    ///
     /// # Errors
     /// As there, and [`Error::InsideRuntime`].
     pub fn write(
@@ -49,7 +53,13 @@ impl Engine {
         scope: &Scope,
         source: impl Read + Send,
     ) -> Result<Written> {
-        self.driver.run(self.engine.write(store, scope, Blocking(source)))
+        outside_runtime()?;
+        let (sender, mut pieces) = mpsc::channel(PIECES);
+        thread::scope(|threads| {
+            threads.spawn(move || send_pieces(source, &sender));
+            let stream = stream::poll_fn(move |cx| pieces.poll_recv(cx));
+            self.driver.run(self.engine.write_stream(store, scope, stream))
+        })
     }
 
     /// See [`Engine::write_bytes`](super::Engine::write_bytes).
@@ -158,24 +168,23 @@ impl fmt::Debug for Driver {
     }
 }
 
-/// A blocking source on the caller's own thread, where waiting is what it asked for.
-struct Blocking<R>(R);
+/// What is read of a source at once, in bytes, and how many such pieces wait for the engine.
+const PIECE: usize = 256 << 10;
+const PIECES: usize = 4;
 
-impl<R: Read> AsyncRead for Blocking<R> {
-    fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        // Nothing in here is pinned: the source is only ever used by reference.
-        let source = &mut self.get_mut().0;
-        loop {
-            match source.read(buf.initialize_unfilled()) {
-                Ok(read) => {
-                    buf.advance(read);
-                    return Poll::Ready(Ok(()));
-                }
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Err(e) => return Poll::Ready(Err(e)),
-            }
+/// Sends what the source gives until it ends, fails, or nobody takes it any more.
+fn send_pieces(mut source: impl Read, sender: &mpsc::Sender<io::Result<Bytes>>) {
+    let mut buffer = vec![0; PIECE];
+    loop {
+        let piece = match source.read(&mut buffer) {
+            Ok(0) => return,
+            Ok(len) => Ok(Bytes::copy_from_slice(&buffer[..len.min(PIECE)])),
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+            Err(e) => Err(e),
+        };
+        let failed = piece.is_err();
+        if sender.blocking_send(piece).is_err() || failed {
+            return;
         }
     }
 }
-
-impl<R> Unpin for Blocking<R> {}

@@ -101,7 +101,7 @@ impl EncryptionConfig {
         self
     }
 
-    /// Store requests in flight at once, at least 1.
+    /// Store requests in flight at once, 1 to 4096.
     #[must_use]
     pub fn with_concurrency(mut self, requests: usize) -> Self {
         self.concurrency = requests;
@@ -122,10 +122,11 @@ impl EncryptionConfig {
     /// [`Error::InvalidConfig`] naming the setting and its range.
     pub fn validate(&self) -> Result<()> {
         const MAX_THREADS: usize = 1024;
+        const MAX_CONCURRENCY: usize = 4096;
         self.chunking.validate()?;
         self.compression.validate()?;
-        if self.concurrency == 0 {
-            return Err(Error::InvalidConfig("concurrency: at least 1 store request".into()));
+        if !(1..=MAX_CONCURRENCY).contains(&self.concurrency) {
+            return Err(Error::InvalidConfig(format!("concurrency: 1 to {MAX_CONCURRENCY} store requests")));
         }
         if self.threads > MAX_THREADS {
             return Err(Error::InvalidConfig(format!("threads: 0 to {MAX_THREADS}")));

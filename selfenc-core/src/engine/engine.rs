@@ -81,7 +81,8 @@ impl Engine {
         let budget = Budget::for_chunks(self.config.memory, self.config.chunking.max_len())?;
         let meter = Meter::new(self.observer.clone());
         let mut source = Box::pin(source);
-        let mut head = Zeroizing::new(Vec::new());
+        // Twice the longest inline input: a buffer that grows leaves copies behind.
+        let mut head = Zeroizing::new(Vec::with_capacity(8 << 10));
         (&mut source).take(INLINE + 1).read_to_end(&mut head).await.map_err(Error::Source)?;
         if head.len() as u64 <= INLINE {
             return self.write_inline(head, &meter);

@@ -5,8 +5,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures::future;
 use futures::stream::{self, BoxStream, StreamExt};
-use tokio::sync::{Mutex, OwnedMutexGuard, Semaphore};
+use tokio::sync::{Mutex, Semaphore};
+use tokio::task::JoinError;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::{
     Capabilities, ChunkId, ChunkMeta, ChunkStore, Error, ErrorKind, Expect, PutOutcome, Result, Root,
@@ -21,8 +24,8 @@ const THREADS: usize = 64;
 
 /// A storage engine whose calls block: files, sled, SQLite. [`Blocking`] makes it a store.
 ///
-/// Each method means what its namesake in [`ChunkStore`] and [`RootStore`] does. Writes to one id never
-/// overlap; reads may overlap anything.
+/// Each method means what its namesake in [`ChunkStore`] and [`RootStore`] does. Writes to one id
+/// through one [`Blocking`] never overlap; reads may overlap anything.
 pub trait BlockingEngine: Debug + Send + Sync + 'static {
     /// See [`ChunkStore::capabilities`].
     fn capabilities(&self) -> Capabilities;
@@ -63,7 +66,7 @@ pub trait BlockingEngine: Debug + Send + Sync + 'static {
     /// # Errors
     /// As there.
     fn load(&self, name: &RootName) -> Result<Option<Root>>;
-    /// See [`RootStore::swap`]. Swaps of one name within this process never overlap.
+    /// See [`RootStore::swap`]. Swaps of one name through one [`Blocking`] never overlap.
     ///
     /// # Errors
     /// As there.
@@ -105,7 +108,7 @@ impl<E: BlockingEngine> Blocking<E> {
         T: Send + 'static,
         F: FnOnce(&E) -> Result<T> + Send + 'static,
     {
-        run(Arc::clone(&self.engine), Arc::clone(&self.threads), op, call).await
+        run(Arc::clone(&self.engine), Arc::clone(&self.threads), op, future::ready(()), call).await
     }
 
     async fn run_locked<T, F>(&self, op: &'static str, key: impl Hash, call: F) -> Result<T>
@@ -113,36 +116,51 @@ impl<E: BlockingEngine> Blocking<E> {
         T: Send + 'static,
         F: FnOnce(&E) -> Result<T> + Send + 'static,
     {
-        // The lock comes first: whoever waits for a thread must never keep one from a lock's holder.
-        let guard = self.locks.lock(key).await;
-        self.run(op, move |engine| {
-            let result = call(engine);
-            drop(guard);
-            result
-        })
-        .await
+        let lock = self.locks.of(key).lock_owned();
+        run(Arc::clone(&self.engine), Arc::clone(&self.threads), op, lock, call).await
     }
 }
 
-async fn run<E, T, F>(engine: Arc<E>, threads: Arc<Semaphore>, op: &'static str, call: F) -> Result<T>
+/// Runs `call` on a blocking thread while it holds `lock`.
+///
+/// Waiting for the lock and for a thread happens in a task of its own. In the caller's future it could
+/// be granted to somebody who is not polled any more, such as a reader that fetched ahead for a writer
+/// that now waits for a thread itself, and all would wait for ever. Dropping the caller's future ends the
+/// task if the call has not begun; a call that has begun keeps the lock to its end.
+async fn run<E, T, L, F>(
+    engine: Arc<E>,
+    threads: Arc<Semaphore>,
+    op: &'static str,
+    lock: impl Future<Output = L> + Send + 'static,
+    call: F,
+) -> Result<T>
 where
     E: BlockingEngine,
     T: Send + 'static,
+    L: Send + 'static,
     F: FnOnce(&E) -> Result<T> + Send + 'static,
 {
-    let closed = |message| Error::new(ErrorKind::Closed, op, message);
-    let permit = threads.acquire_owned().await.map_err(|_| closed("the store is closed"))?;
-    let task = tokio::task::spawn_blocking(move || {
-        let result = call(&engine);
-        // An orphan keeps the engine only until here, so that dropping the store releases its locks.
-        drop(engine);
-        drop(permit);
-        result
+    let task = tokio::spawn(async move {
+        // The lock comes first: whoever waits for a thread must never keep one from a lock's holder.
+        let guard = lock.await;
+        let permit = threads.acquire_owned().await;
+        let task = tokio::task::spawn_blocking(move || {
+            let result = call(&engine);
+            // An orphan keeps the engine only until here, so that dropping the store releases its locks.
+            drop((guard, engine, permit));
+            result
+        });
+        ended(op, task.await)
     });
-    match task.await {
+    ended(op, AbortOnDropHandle::new(task).await)
+}
+
+/// The result of a task; a panic in it goes on in the caller.
+fn ended<T>(op: &'static str, joined: Result<Result<T>, JoinError>) -> Result<T> {
+    match joined {
         Ok(result) => result,
         Err(e) if e.is_panic() => std::panic::resume_unwind(e.into_panic()),
-        Err(_) => Err(closed("the runtime is shutting down")),
+        Err(_) => Err(Error::new(ErrorKind::Closed, op, "the runtime is shutting down")),
     }
 }
 
@@ -172,7 +190,8 @@ impl<E: BlockingEngine> ChunkStore for Blocking<E> {
             let (engine, threads) = (Arc::clone(&engine), Arc::clone(&threads));
             async move {
                 let Some(after) = position else { return Ok(None) };
-                let page = run(engine, threads, "list", move |engine| engine.page(after)).await?;
+                let page =
+                    run(engine, threads, "list", future::ready(()), move |engine| engine.page(after)).await?;
                 let next = page.last().map(|meta| Some(meta.id));
                 Ok::<_, Error>(next.map(|next| (page, Some(next))))
             }
@@ -221,7 +240,13 @@ impl<E: BlockingEngine> RootStore for Blocking<E> {
     }
 
     fn names(&self) -> BoxStream<'static, Result<RootName>> {
-        let names = run(Arc::clone(&self.engine), Arc::clone(&self.threads), "names", BlockingEngine::names);
+        let names = run(
+            Arc::clone(&self.engine),
+            Arc::clone(&self.threads),
+            "names",
+            future::ready(()),
+            BlockingEngine::names,
+        );
         stream::once(names)
             .flat_map(|names| match names {
                 Ok(names) => stream::iter(names.into_iter().map(Ok).collect::<Vec<_>>()),
@@ -243,9 +268,9 @@ impl Stripes {
         Self { hasher: RandomState::new(), locks: (0..STRIPES).map(|_| Arc::default()).collect() }
     }
 
-    async fn lock(&self, key: impl Hash) -> OwnedMutexGuard<()> {
+    fn of(&self, key: impl Hash) -> Arc<Mutex<()>> {
         #[allow(clippy::cast_possible_truncation)] // any bits of the hash will do
         let stripe = self.hasher.hash_one(key) as usize % STRIPES;
-        Arc::clone(&self.locks[stripe]).lock_owned().await
+        Arc::clone(&self.locks[stripe])
     }
 }

@@ -11,8 +11,19 @@ use super::{Error, ErrorKind, Result};
 const PATH_ESCAPES: &AsciiSet = &CONTROLS.add(b'%').add(b'?').add(b'#').add(b' ');
 
 /// Parts of a query key that mean its value is a secret.
-const SECRET_WORDS: [&str; 7] =
-    ["secret", "password", "passwd", "token", "credential", "access_key", "signature"];
+const SECRET_WORDS: [&str; 11] = [
+    "secret",
+    "password",
+    "passwd",
+    "pwd",
+    "token",
+    "credential",
+    "access_key",
+    "accesskey",
+    "accountkey",
+    "apikey",
+    "sig",
+];
 
 /// Where a store is: `scheme:path?key=value&…`, for example `file:///var/chunks` or `memory:`.
 ///
@@ -132,7 +143,9 @@ impl fmt::Debug for StoreUrl {
 
 fn refuse_user_info(path: &str) -> Result<()> {
     let authority = path.strip_prefix("//").and_then(|rest| rest.split('/').next()).unwrap_or("");
-    if authority.contains('@') {
+    // Also `//user:pass/word@host`: what follows the first colon of a host is a port.
+    let port = authority.rsplit_once(':').map_or("", |(_, port)| port);
+    if authority.contains('@') || !(port.is_empty() || port.ends_with(']') || port.parse::<u16>().is_ok()) {
         return Err(invalid(
             "a store URL carries no user or password; give credentials by the environment or a file",
         ));
@@ -150,9 +163,9 @@ fn parse_pair(pair: &str) -> Result<(String, String)> {
     };
     let key = decode(key)?;
     let plain = key.to_ascii_lowercase().replace('-', "_");
-    if SECRET_WORDS.iter().any(|word| plain.contains(word)) {
+    if let Some(word) = SECRET_WORDS.iter().find(|word| plain.contains(**word)) {
         return Err(invalid(format!(
-            "'{key}' would put a secret into a store URL; give it by the environment or a file"
+            "a setting with '{word}' in its name would put a secret into a store URL; give it by the environment or a file"
         )));
     }
     Ok((key, decode(value)?))
@@ -200,6 +213,9 @@ mod tests {
             "s3://b?secret_access_key=hunter2",
             "s3://b?AWS-Session-Token=hunter2",
             "az://c?%70assword=hunter2",
+            "az://c?sig=hunter2",
+            "s3://user:hunter2/x@host",
+            "s3://b?token:hunter2",
         ] {
             let e = bad.parse::<StoreUrl>().unwrap_err();
             assert!(!format!("{e} {e:?}").contains("hunter2"), "{e:?}");

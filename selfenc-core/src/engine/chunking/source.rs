@@ -29,6 +29,8 @@ pub(in crate::engine) struct ChunkSource<R> {
     /// Chunks that are ready because the start of the input had to be read to know its length.
     ready: Option<VecDeque<Chunk>>,
     failed: Option<Error>,
+    /// The input said once that it has ended: a file may grow meanwhile, and is not asked again.
+    ended: bool,
 }
 
 impl<R: AsyncRead> ChunkSource<R> {
@@ -42,6 +44,7 @@ impl<R: AsyncRead> ChunkSource<R> {
             start: 0,
             ready: None,
             failed: None,
+            ended: false,
         }
     }
 
@@ -104,13 +107,11 @@ impl<R: AsyncRead> ChunkSource<R> {
         }
         let held = self.window.len();
         self.window.reserve_exact((2 * max).saturating_sub(held));
-        while self.window.len() - self.start < max {
+        while !self.ended && self.window.len() - self.start < max {
             let room = 2 * max - self.window.len();
             let input = &mut self.input;
             let read = input.read_buf(&mut (&mut *self.window).limit(room)).await;
-            if read.map_err(Error::Source)? == 0 {
-                break;
-            }
+            self.ended = read.map_err(Error::Source)? == 0;
         }
         let rest = &self.window[self.start..];
         let len = if rest.is_empty() { 0 } else { self.cutter.cut(rest) };
@@ -143,6 +144,11 @@ impl<R: AsyncRead> ChunkSource<R> {
     }
 
     async fn read(&mut self, mut into: impl BufMut) -> Result<usize> {
-        self.input.read_buf(&mut into).await.map_err(Error::Source)
+        if self.ended {
+            return Ok(0);
+        }
+        let read = self.input.read_buf(&mut into).await.map_err(Error::Source)?;
+        self.ended = read == 0;
+        Ok(read)
     }
 }

@@ -4,6 +4,8 @@ use brotli::enc::BrotliEncoderParams;
 use brotli::enc::StandardAlloc;
 use brotli::{BrotliDecompressStream, BrotliResult, BrotliState};
 
+use super::{CIPHER_ROOM, HEADER};
+
 /// The window that is written, as a power of two; the encoder's own default.
 const WINDOW_LOG: i32 = 22;
 
@@ -18,6 +20,8 @@ pub(super) fn compress(plain: &[u8], quality: u32, most: usize) -> Option<Vec<u8
     };
     let mut encoded = super::buffer(most);
     let len = brotli::BrotliCompress(&mut &*plain, &mut encoded, &params).ok()?;
+    // The room that was not needed counts in no budget.
+    encoded.shrink_to(HEADER + len + CIPHER_ROOM);
     (len <= most).then_some(encoded)
 }
 

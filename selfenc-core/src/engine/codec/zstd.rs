@@ -59,9 +59,8 @@ fn frame_content_size(frame: &[u8]) -> Option<u64> {
     let rest = frame.strip_prefix(&0xFD2F_B528_u32.to_le_bytes())?;
     let (&descriptor, rest) = rest.split_first()?;
     let single_segment = descriptor & 0x20 != 0;
-    let (unused_and_reserved, checksum, dictionary) =
-        (descriptor & 0x18, descriptor & 0x04, descriptor & 0x03);
-    if unused_and_reserved != 0 || checksum != 0 || dictionary != 0 {
+    let (reserved, checksum, dictionary) = (descriptor & 0x08, descriptor & 0x04, descriptor & 0x03);
+    if reserved != 0 || checksum != 0 || dictionary != 0 {
         return None;
     }
     let rest = if single_segment {
@@ -112,6 +111,9 @@ mod tests {
         let plain = vec![7; 1000];
         let good = compress(&plain, 3, usize::MAX).unwrap().split_off(HEADER);
         assert_eq!(decompress(&good, 1000).unwrap(), plain);
+        let mut unused_bit = good.clone();
+        unused_bit[4] |= 0x10;
+        assert_eq!(decompress(&unused_bit, 1000).unwrap(), plain, "a bit that means nothing");
         let two: Vec<u8> = [good.clone(), good.clone()].concat();
         assert_eq!(decompress(&two, 1000), None, "two frames");
         let skippable: Vec<u8> = [&[0x50, 0x2a, 0x4d, 0x18, 0, 0, 0, 0], good.as_slice()].concat();

@@ -88,5 +88,10 @@ pub(super) fn read_entries(fields: &mut Fields<'_>) -> Option<Vec<Entry>> {
     if count > FAN || fields.0.len() != count * Entry::LEN {
         return None;
     }
-    (0..count).map(|_| Entry::read(fields)).collect()
+    // Room for all at once: a vector that grows leaves copies of keys behind.
+    let mut entries = Vec::with_capacity(count);
+    for _ in 0..count {
+        entries.push(Entry::read(fields)?);
+    }
+    Some(entries)
 }

@@ -105,7 +105,7 @@ impl Reader {
             return stream::iter(piece).boxed();
         }
         let pieces = self.opened(range.clone()).map_ok(move |(info, data)| slice(&data, info.offset, &range));
-        until_error(pieces).boxed()
+        until(pieces, |_| true).boxed()
     }
 
     /// Every data chunk in order, from the map and its pages; chunks themselves are not fetched.
@@ -120,7 +120,8 @@ impl Reader {
     ///
     /// Goes on after a damaged or missing chunk, and ends after a map page that cannot be read.
     pub fn check(&self) -> BoxStream<'static, Result<ChunkInfo>> {
-        self.opened(0..self.len()).map_ok(|(info, _)| info).boxed()
+        let checked = self.opened(0..self.len()).map_ok(|(info, _)| info);
+        until(checked, |e| matches!(e, Error::Cancelled)).boxed()
     }
 
     /// Fetches and checks everything.
@@ -196,10 +197,16 @@ fn slice(data: &Bytes, offset: u64, range: &Range<u64>) -> Bytes {
     data.slice(clamp(range.start)..clamp(range.end))
 }
 
-fn until_error<T>(stream: impl Stream<Item = Result<T>>) -> impl Stream<Item = Result<T>> {
-    stream.scan(false, |failed, item| {
-        let ended = std::mem::replace(failed, *failed || item.is_err());
-        futures::future::ready((!ended).then_some(item))
+/// Ends after an error that `last` tells, without asking for more.
+fn until<T>(
+    stream: impl Stream<Item = Result<T>> + Send,
+    last: fn(&Error) -> bool,
+) -> impl Stream<Item = Result<T>> + Send {
+    stream::unfold(Some(Box::pin(stream)), move |stream| async move {
+        let mut stream = stream?;
+        let item = stream.next().await?;
+        let ended = item.as_ref().is_err_and(last);
+        Some((item, (!ended).then_some(stream)))
     })
 }
 

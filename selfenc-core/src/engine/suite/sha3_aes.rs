@@ -23,8 +23,7 @@ fn seal(suite: Suite, _: Kind, key: &ChunkKey, mut data: Vec<u8>) -> Vec<u8> {
     let len = data.len();
     data.resize(len + BLOCK - len % BLOCK, 0);
     let cipher = cbc::Encryptor::<Aes256>::new(expanded.key().into(), expanded.iv().into());
-    let padded = cipher.encrypt_padded::<Pkcs7>(&mut data, len);
-    debug_assert!(padded.is_ok(), "the buffer has room for the padding");
+    cipher.encrypt_padded::<Pkcs7>(&mut data, len).expect("the buffer has room for the padding");
     xor(&mut data, expanded.pad());
     data
 }

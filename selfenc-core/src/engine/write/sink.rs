@@ -49,8 +49,11 @@ impl Sink {
         let outcome = self.0.store.put(name, stored.clone()).await?;
         tracing::trace!(chunk = %name.short(), len = stored.len(), ?outcome, "put");
         let doubtful = self.0.verify_present && outcome != PutOutcome::Inserted;
-        if doubtful && self.0.store.get(name).await? != Some(stored) {
-            return Err(Error::Corrupt { chunk: name });
+        if doubtful {
+            let found = self.0.store.get(name).await?.ok_or(Error::ChunkMissing { chunk: name })?;
+            if found != stored {
+                return Err(Error::Corrupt { chunk: name });
+            }
         }
         Ok(outcome)
     }

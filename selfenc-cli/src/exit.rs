@@ -18,8 +18,10 @@ Exit codes:
   2    wrong usage: unknown options, settings that do not work, a bad store URL
   3    damaged or missing data: a corrupt or missing chunk, a damaged map, an unknown name
   4    the store is not there, cannot be reached, is locked or refuses access
-  130  interrupted (Ctrl-C); 143 terminated; 141 the reader of the output is gone
-  After 130, 143 and every failure no half-written file is left.";
+  130  interrupted (Ctrl-C); 143 terminated; 129 the terminal is gone;
+       141 the reader of the output is gone
+  After these and every failure no half-written file is left. A run that is killed
+  outright (kill -9) may leave a file '.selfenc-*.part' beside its output.";
 
 const FAILED: u8 = 1;
 const USAGE: u8 = 2;

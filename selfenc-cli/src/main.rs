@@ -68,13 +68,17 @@ fn run(runtime: Runtime, cli: Cli, ui: Ui) -> Result<()> {
 #[cfg(unix)]
 async fn interruption() -> Failure {
     use tokio::signal::unix::{SignalKind, signal};
-    let (mut int, mut term) = match (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) {
-        (Ok(int), Ok(term)) => (int, term),
-        (Err(e), _) | (_, Err(e)) => return Failure::io("cannot listen for signals", &e),
+    let listen = || {
+        let [int, term, hangup] = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
+        io::Result::Ok((signal(int)?, signal(term)?, signal(hangup)?))
     };
-    tokio::select! {
-        _ = int.recv() => Failure::interrupted(130),
-        _ = term.recv() => Failure::interrupted(143),
+    match listen() {
+        Err(e) => Failure::io("cannot listen for signals", &e),
+        Ok((mut int, mut term, mut hangup)) => tokio::select! {
+            _ = int.recv() => Failure::interrupted(130),
+            _ = term.recv() => Failure::interrupted(143),
+            _ = hangup.recv() => Failure::interrupted(129),
+        },
     }
 }
 

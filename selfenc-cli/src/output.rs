@@ -127,10 +127,14 @@ fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// Makes the names in a folder durable.
+/// Makes the names in a folder durable, as far as this user may: a folder that can be written and not read
+/// cannot be synced.
 #[cfg(unix)]
 pub(crate) fn sync_dir(dir: &Path) -> io::Result<()> {
-    File::open(dir)?.sync_all()
+    match File::open(dir) {
+        Err(e) if e.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        folder => folder?.sync_all(),
+    }
 }
 
 /// Elsewhere a folder cannot be opened as a file, and the rename must do.
@@ -138,6 +142,19 @@ pub(crate) fn sync_dir(dir: &Path) -> io::Result<()> {
 #[allow(clippy::unnecessary_wraps)]
 pub(crate) fn sync_dir(_: &Path) -> io::Result<()> {
     Ok(())
+}
+
+/// Even with --force an output must not take the place of what the same run reads or keeps.
+pub(crate) fn refuse_to_replace<'a>(output: &Path, inputs: impl IntoIterator<Item = &'a Path>) -> Result<()> {
+    let Ok(to) = fs::canonicalize(output) else { return Ok(()) };
+    let same = |input: &&Path| !is_dash(input) && fs::canonicalize(input).is_ok_and(|from| from == to);
+    match inputs.into_iter().find(same) {
+        Some(input) if to.is_file() && !is_dash(output) => {
+            let line = format!("the output would replace '{}', which this run needs", input.display());
+            Err(Failure::usage(line).hint("give it another name with -o"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Whether a path stands for standard input or output.

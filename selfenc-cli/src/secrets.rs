@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use selfenc::{GroupSecret, SealKey};
 use zeroize::Zeroizing;
@@ -16,8 +16,7 @@ const MAX_FILE: u64 = 128;
 
 /// The user's own group secret, made at first use.
 pub(crate) fn default_group_secret(ui: Ui) -> Result<GroupSecret> {
-    let dir = config_dir()?;
-    let path = dir.join("group-secret");
+    let (dir, path) = (config_dir()?, group_secret_path()?);
     if !path.try_exists().context(format_args!("cannot look for '{}'", path.display()))? {
         create_private_dir(&dir)?;
         let made = write_new(&path, GroupSecret::generate()?.expose());
@@ -32,6 +31,11 @@ pub(crate) fn default_group_secret(ui: Ui) -> Result<GroupSecret> {
         }
     }
     read_group_secret(&path)
+}
+
+/// Where the user's own group secret is kept.
+pub(crate) fn group_secret_path() -> Result<PathBuf> {
+    Ok(config_dir()?.join("group-secret"))
 }
 
 /// The group secret in `path`, which must exist.

@@ -41,6 +41,13 @@ impl FsEngine {
             Err(e) => return Err(failed("open", "read", marker, e)),
         }
         match self.os.read_dir(dir) {
+            // Made by somebody else since the marker was looked for.
+            Ok(names) if names.iter().any(|name| name == MARKER) => {
+                match self.os.read(marker, MAX_MARKER_LEN) {
+                    Ok(text) => check_marker(marker, &text).map(|()| Found::Store),
+                    Err(e) => Err(failed("open", "read", marker, e)),
+                }
+            }
             Ok(names) => Ok(Found::Folder(names)),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Found::Nothing),
             Err(e) if e.kind() == io::ErrorKind::NotADirectory => Err(not_a_folder(dir)),

@@ -10,6 +10,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use selfenc_core::store::ChunkId;
@@ -36,6 +37,9 @@ pub(crate) struct Shards {
 struct Shard {
     /// Held during a sync, so that whoever waits for it knows how it ended.
     syncing: Mutex<()>,
+    /// A chunk was seen in it by somebody who may rely on it, such as a copy, and the shard was not synced
+    /// since: whoever put it there may have died before.
+    seen: AtomicBool,
     changes: Mutex<Changes>,
 }
 
@@ -122,12 +126,18 @@ impl Shards {
         lock(&self.shard(first).changes).pending.len() >= MAX_PENDING
     }
 
+    /// Notes that a chunk was seen in the shard; the next sync covers it.
+    pub(crate) fn note_seen(&self, first: u8) {
+        self.shard(first).seen.store(true, Ordering::SeqCst);
+    }
+
     /// Syncs a shard if anything waits for it.
     pub(crate) fn sync(&self, first: u8) -> io::Result<()> {
         let shard = self.shard(first);
         let _one_at_a_time = lock(&shard.syncing);
+        let seen = shard.seen.swap(false, Ordering::SeqCst);
         let pending = std::mem::take(&mut lock(&shard.changes).pending);
-        if pending.is_empty() {
+        if pending.is_empty() && !seen {
             return Ok(());
         }
         let synced = self.sync_folders().and_then(|()| self.os.sync_dir(&self.layout.shard(first)));

@@ -204,7 +204,11 @@ impl BlockingEngine for FsEngine {
     }
 
     fn stat(&self, id: ChunkId) -> Result<Option<ChunkMeta>> {
-        Ok(self.file_len("stat", id)?.map(|len| ChunkMeta { id, len }))
+        let found = self.file_len("stat", id)?.map(|len| ChunkMeta { id, len });
+        if found.is_some() {
+            self.shards.note_seen(id.as_bytes()[0]);
+        }
+        Ok(found)
     }
 
     fn delete(&self, id: ChunkId) -> Result<()> {

@@ -402,6 +402,40 @@ fn what_a_dead_process_did_not_sync_is_synced_by_the_next_that_writes() {
     assert_eq!(unfinished, 20);
 }
 
+/// A copy is killed after a rename and before the sync of the folder. The next one finds the chunk by
+/// `stat` and sends nothing; its `flush` must make durable what it found.
+#[test]
+fn what_was_seen_is_durable_after_a_flush() {
+    let (id, data) = support::chunk(1);
+    let mut lost_without = 0;
+    for seed in 0..40 {
+        for flush in [true, false] {
+            let sim = SimOs::new(seed);
+            let open = |durability| {
+                let config =
+                    FsConfig::new("/store").with_durability(durability).with_os(Arc::new(sim.clone()));
+                config.open_engine(OpenMode::Create).unwrap()
+            };
+            drop(open(Durability::OnPut));
+            let first = open(Durability::OnFlush);
+            first.put(id, &data).unwrap();
+            sim.kill();
+            drop(first);
+            let second = open(Durability::OnPut);
+            assert!(second.stat(id).unwrap().is_some());
+            if flush {
+                second.flush().unwrap();
+            }
+            drop(second);
+            sim.power_cut();
+            let found = open(Durability::OnPut).get(id).unwrap();
+            assert!(!flush || found.as_ref() == Some(&data), "seed {seed}");
+            lost_without += u32::from(!flush && found.is_none());
+        }
+    }
+    assert!(lost_without > 0, "the test would pass without any sync");
+}
+
 /// Short work, with the process killed at every single call: the machine lives on, so everything
 /// acknowledged is there, and nothing else is left.
 #[test]

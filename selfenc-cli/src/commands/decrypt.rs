@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::reading::{Source, pour};
 use crate::exit::{Failure, Result};
-use crate::output::{Mode, Output, is_dash};
+use crate::output::{Mode, Output, is_dash, refuse_to_replace};
 use crate::progress::Meter;
 use crate::text::size;
 use crate::ui::{Ui, print_json};
@@ -63,6 +63,8 @@ fn without_suffix(map: &Path) -> Option<PathBuf> {
 
 pub(crate) async fn run(args: Decrypt, ui: Ui) -> Result<()> {
     let path = args.output_path()?;
+    let needed = [args.source.map.map.as_ref(), args.source.map.key_file.as_ref()];
+    refuse_to_replace(&path, needed.into_iter().flatten().map(PathBuf::as_path))?;
     let opened = args.source.open().await?;
     let mut output = Output::create(&path, args.force, Mode::Plain)?;
     let len = opened.map.len();

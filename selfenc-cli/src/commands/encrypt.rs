@@ -1,4 +1,4 @@
-use std::fs::{self, File};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,10 +11,10 @@ use tokio::io::AsyncRead;
 use zeroize::Zeroizing;
 
 use crate::exit::{Context, Failure, Result};
-use crate::output::{Mode, Output, is_dash};
+use crate::output::{Mode, Output, is_dash, refuse_to_replace};
 use crate::progress::Meter;
 use crate::resources::Resources;
-use crate::secrets::{default_group_secret, read_group_secret, read_seal_key};
+use crate::secrets::{default_group_secret, group_secret_path, read_group_secret, read_seal_key};
 use crate::sizes::{Cdc, parse_chunk_size};
 use crate::stores::StoreArg;
 use crate::text::size;
@@ -124,8 +124,10 @@ impl Encrypt {
             config = config.with_chunking(Chunking::ContentDefined { min, avg, max });
         }
         let config = self.resources.apply(config);
-        config.check_budget()?;
-        Ok(Engine::new(config)?)
+        // First whether the settings are possible, then whether the memory is enough for them.
+        let engine = Engine::new(config)?;
+        engine.config().check_budget()?;
+        Ok(engine)
     }
 
     /// Where the map goes; `None` if it is only published.
@@ -157,7 +159,14 @@ pub(crate) async fn run(args: Encrypt, ui: Ui) -> Result<()> {
     let key = args.key_file.as_deref().map(read_seal_key).transpose()?;
     let (source, len) = open_source(&args.file)?;
     if let Some(path) = &path {
-        refuse_same_file(&args.file, path)?;
+        let default_secret = group_secret_path().ok();
+        let needed = [
+            Some(&args.file),
+            args.key_file.as_ref(),
+            args.scope.secret_file.as_ref(),
+            default_secret.as_ref(),
+        ];
+        refuse_to_replace(path, needed.into_iter().flatten().map(PathBuf::as_path))?;
     }
     let output = path.as_ref().map(|path| Output::create(path, args.force, Mode::Secret)).transpose()?;
     let scope = args.scope.scope(ui)?;
@@ -203,17 +212,6 @@ fn open_source(path: &Path) -> Result<(Box<dyn AsyncRead + Send + Unpin>, Option
     }
     let len = meta.is_file().then_some(meta.len());
     Ok((Box::new(tokio::fs::File::from_std(file)), len))
-}
-
-/// Even with --force the map must not take the place of what is being encrypted.
-fn refuse_same_file(file: &Path, map: &Path) -> Result<()> {
-    match (fs::canonicalize(file), fs::canonicalize(map)) {
-        (Ok(a), Ok(b)) if a == b && a.is_file() && !is_dash(file) => {
-            Err(Failure::usage("the data map would replace the file itself")
-                .hint("give it another name with -o"))
-        }
-        _ => Ok(()),
-    }
 }
 
 async fn expected(name: &RootName, force: bool, store: &dyn Backend) -> Result<Expect> {

@@ -115,7 +115,7 @@ fn existing_files_are_kept_and_names_asked_for() {
     home.fails_with_hint(1, &["decrypt", "data.selfenc"], "exists already", "--force");
     home.fails_with_hint(1, &["decrypt", "data.selfenc", "-o", "mine"], "exists already", "--force");
     home.fails_with_hint(1, &["keygen", "-o", "mine"], "mine", "never overwritten");
-    home.fails_with_hint(2, &["encrypt", "data", "-o", "data", "--force"], "file itself", "-o");
+    home.fails_with_hint(2, &["encrypt", "data", "-o", "data", "--force"], "would replace", "-o");
     assert_eq!(home.read("mine"), b"precious");
     assert_eq!(home.read("data.selfenc"), map);
 
@@ -258,4 +258,26 @@ fn strange_file_names_do_not_steer_the_terminal() {
     let home = Home::new();
     let err = home.fails(1, &["cat", "a\u{1b}[2J\nb"]);
     assert!(err.contains(r"a\u{1b}[2J\nb") && err.lines().count() == 2, "{err}");
+}
+
+#[test]
+fn an_output_never_replaces_what_the_run_needs() {
+    let home = with_map();
+    home.ok(&["keygen", "-o", "key"]);
+    home.ok(&["keygen", "-o", "secret"]);
+    let secret = home.group_secret();
+    let secret = secret.to_str().unwrap();
+    let before = [home.read("data"), home.read("key"), home.read("secret"), home.read("data.selfenc")];
+    for args in [
+        &["encrypt", "data", "-o", "data", "--force"][..],
+        &["encrypt", "data", "--key-file", "key", "-o", "key", "--force"],
+        &["encrypt", "data", "--secret-file", "secret", "-o", "secret", "--force"],
+        &["encrypt", "data", "-o", secret, "--force"],
+        &["decrypt", "data.selfenc", "-o", "data.selfenc", "--force"],
+        &["decrypt", "data.selfenc", "--key-file", "key", "-o", "key", "--force"],
+    ] {
+        home.fails_with_hint(2, args, "would replace", "another name");
+    }
+    let after = [home.read("data"), home.read("key"), home.read("secret"), home.read("data.selfenc")];
+    assert!(before == after);
 }

@@ -11,6 +11,7 @@
 
 pub mod engine;
 pub mod store;
+pub mod wrap;
 
 pub use async_trait::async_trait;
 pub use bytes::Bytes;

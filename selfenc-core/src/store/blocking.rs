@@ -8,9 +8,8 @@ use bytes::Bytes;
 use futures::future;
 use futures::stream::{self, BoxStream, StreamExt};
 use tokio::sync::{Mutex, Semaphore};
-use tokio::task::JoinError;
-use tokio_util::task::AbortOnDropHandle;
 
+use super::attended::attended;
 use super::{
     Capabilities, ChunkId, ChunkMeta, ChunkStore, Error, ErrorKind, Expect, PutOutcome, Result, Root,
     RootName, RootStore, StoreInfo, Swap,
@@ -123,10 +122,9 @@ impl<E: BlockingEngine> Blocking<E> {
 
 /// Runs `call` on a blocking thread while it holds `lock`.
 ///
-/// Waiting for the lock and for a thread happens in a task of its own. In the caller's future it could
-/// be granted to somebody who is not polled any more, such as a reader that fetched ahead for a writer
-/// that now waits for a thread itself, and all would wait for ever. Dropping the caller's future ends the
-/// task if the call has not begun; a call that has begun keeps the lock to its end.
+/// Waiting for the lock and for a thread is [`attended`]: it must not be granted to somebody who is not
+/// polled any more. Dropping the caller's future ends the wait; a call that has begun keeps the lock to
+/// its end.
 async fn run<E, T, L, F>(
     engine: Arc<E>,
     threads: Arc<Semaphore>,
@@ -140,7 +138,7 @@ where
     L: Send + 'static,
     F: FnOnce(&E) -> Result<T> + Send + 'static,
 {
-    let task = tokio::spawn(async move {
+    attended(op, async move {
         // The lock comes first: whoever waits for a thread must never keep one from a lock's holder.
         let guard = lock.await;
         let permit = threads.acquire_owned().await;
@@ -150,18 +148,13 @@ where
             drop((guard, engine, permit));
             result
         });
-        ended(op, task.await)
-    });
-    ended(op, AbortOnDropHandle::new(task).await)
-}
-
-/// The result of a task; a panic in it goes on in the caller.
-fn ended<T>(op: &'static str, joined: Result<Result<T>, JoinError>) -> Result<T> {
-    match joined {
-        Ok(result) => result,
-        Err(e) if e.is_panic() => std::panic::resume_unwind(e.into_panic()),
-        Err(_) => Err(Error::new(ErrorKind::Closed, op, "the runtime is shutting down")),
-    }
+        match task.await {
+            Ok(result) => result,
+            Err(e) if e.is_panic() => std::panic::resume_unwind(e.into_panic()),
+            Err(_) => Err(Error::new(ErrorKind::Closed, op, "the runtime is shutting down")),
+        }
+    })
+    .await
 }
 
 #[async_trait]

@@ -17,6 +17,8 @@ pub struct Error(Box<Inner>);
 struct Inner {
     kind: ErrorKind,
     transient: bool,
+    /// Attempts of a retry that gave up; 0 if nobody retried.
+    attempts: u32,
     op: &'static str,
     chunk: Option<ChunkId>,
     message: Cow<'static, str>,
@@ -98,7 +100,8 @@ impl Error {
     #[must_use]
     pub fn new(kind: ErrorKind, op: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
         let transient = kind.is_transient();
-        Self(Box::new(Inner { kind, transient, op, chunk: None, message: message.into(), source: None }))
+        let message = message.into();
+        Self(Box::new(Inner { kind, transient, attempts: 0, op, chunk: None, message, source: None }))
     }
 
     /// An error of the kind that an I/O error's own kind suggests, with that error as its source.
@@ -148,6 +151,13 @@ impl Error {
         self
     }
 
+    /// Marks it as what was left after this many attempts, so that no outer retry multiplies them.
+    #[must_use]
+    pub fn with_attempts(mut self, attempts: u32) -> Self {
+        self.0.attempts = attempts;
+        self
+    }
+
     /// What kind of error this is.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
@@ -158,6 +168,12 @@ impl Error {
     #[must_use]
     pub fn is_transient(&self) -> bool {
         self.0.transient
+    }
+
+    /// How many attempts a retry made before it gave up; `None` if nobody retried.
+    #[must_use]
+    pub fn attempts(&self) -> Option<u32> {
+        (self.0.attempts > 0).then_some(self.0.attempts)
     }
 
     /// The operation that failed.
@@ -190,6 +206,9 @@ impl fmt::Display for Error {
                     write!(f, "{c}")?;
                 }
             }
+        }
+        if let Some(attempts) = self.attempts() {
+            write!(f, " (gave up after {attempts} attempts)")?;
         }
         Ok(())
     }

@@ -7,6 +7,7 @@
 //! To write a backend, implement the two traits, or, where the engine below blocks (files, embedded
 //! databases), implement [`BlockingEngine`] and wrap it in [`Blocking`].
 
+mod attended;
 mod backend;
 mod blocking;
 mod capabilities;
@@ -21,6 +22,7 @@ mod registry;
 mod root_store;
 mod url;
 
+pub(crate) use attended::attended;
 pub use backend::Backend;
 pub use blocking::{Blocking, BlockingEngine};
 pub use capabilities::{Capabilities, DEFAULT_MAX_CHUNK_LEN, Durability};

@@ -1,0 +1,1 @@
+//! Stores around stores: each adds one thing and forwards everything else.

@@ -14,6 +14,8 @@ pub enum Verdict {
     Weaker(&'static str),
     /// The harness lacks this hook, so nothing was tried.
     NotExercised(&'static str),
+    /// The case is too long for this scale; it runs at that one.
+    LargerScale(crate::Scale),
 }
 
 /// The clause of the contract that a failure breaks.
@@ -138,6 +140,61 @@ macro_rules! hook {
             Some(Ok(value)) => value,
             Some(Err(e)) => fail!(Honesty, "the harness's own hook `{}` failed: {e}", $name),
             None => return Ok($crate::Verdict::NotExercised($name)),
+        }
+    };
+}
+
+/// Ends the case unless it runs at least at this scale.
+macro_rules! only_at {
+    ($trial:expr, $scale:ident) => {
+        if $trial.scale < $crate::Scale::$scale {
+            return Ok($crate::Verdict::LargerScale($crate::Scale::$scale));
+        }
+    };
+}
+
+/// Opens the store. Where it lacks the capability that the case is about, the case asserts that it says
+/// `Unsupported`, and ends there.
+macro_rules! open_with {
+    ($trial:expr, lists) => {{
+        let store = must!(G8, $trial.open().await);
+        if !store.capabilities().lists {
+            let said = futures::StreamExt::next(&mut store.list(None)).await;
+            check_unsupported!(said.and_then(Result::err), "list");
+            return Ok($crate::Verdict::Weaker("lists are off: list says Unsupported"));
+        }
+        store
+    }};
+    ($trial:expr, deletes) => {{
+        let store = must!(G8, $trial.open().await);
+        if !store.capabilities().deletes {
+            let absent = $crate::data::sample(0, 77).id;
+            check_unsupported!(store.delete(absent).await.err(), "delete");
+            return Ok($crate::Verdict::Weaker("deletes are off: delete says Unsupported"));
+        }
+        store
+    }};
+}
+
+macro_rules! check_unsupported {
+    ($error:expr, $op:literal) => {
+        match $error {
+            Some(e) => {
+                check_eq!(Honesty, e.kind(), selfenc_core::store::ErrorKind::Unsupported, $op)
+            }
+            None => fail!(Honesty, "{} works, and the capabilities say that it does not", $op),
+        }
+    };
+}
+
+/// Fails the case if the listing is not exactly this. Where lists are off, it must say `Unsupported`.
+macro_rules! check_listed {
+    ($clause:ident, $store:expr, $expected:expr, $what:expr) => {
+        if $store.capabilities().lists {
+            check_eq!($clause, must!(G7, $crate::data::listed(&*$store, None).await), $expected, $what);
+        } else {
+            let said = futures::StreamExt::next(&mut $store.list(None)).await;
+            check_unsupported!(said.and_then(Result::err), "list");
         }
     };
 }

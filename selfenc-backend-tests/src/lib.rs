@@ -40,11 +40,19 @@ pub mod cases;
 mod data;
 mod harness;
 mod list;
+mod options;
+mod over;
+mod report;
 mod run;
+mod trial;
 
 pub use check::{Clause, Failure, Outcome, Verdict};
-pub use harness::{Damage, Harness};
+pub use harness::{Crash, Damage, Expected, Fault, Harness, Op, Step};
 pub use list::CASES;
-pub use run::{Case, run_case, run_test};
+pub use options::{Options, Scale};
+pub use over::Over;
+pub use report::{Declared, Report, Row, Status};
+pub use run::{Case, run, run_case, run_test};
+pub use trial::Trial;
 
 pub use selfenc_core::async_trait;

@@ -103,7 +103,7 @@ macro_rules! expand_table {
         pub const CASES: &[Case] = &[$($(Case {
             group: stringify!($group),
             name: stringify!($case),
-            run: |harness| Box::pin($crate::cases::$group::$case(harness)),
+            run: |trial| Box::pin($crate::cases::$group::$case(trial)),
         },)*)*];
     };
 }

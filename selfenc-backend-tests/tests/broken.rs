@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::stream::{BoxStream, StreamExt};
-use selfenc_backend_tests::{CASES, Clause, Harness, Outcome, async_trait, run_case};
+use selfenc_backend_tests::{CASES, Clause, Harness, Options, Outcome, async_trait, run_case};
 use selfenc_core::store::{
     Backend, Capabilities, ChunkId, ChunkMeta, ChunkStore, Expect, PutOutcome, Result, Root, RootName,
     RootStore, RootVersion, Swap,
@@ -167,7 +167,7 @@ impl RootStore for Broken {
 fn run(fault: Fault, name: &str) -> Outcome {
     let (group, case) = name.split_once("::").expect("group::case");
     let case = CASES.iter().find(|c| c.group == group && c.name == case);
-    run_case(case.unwrap_or_else(|| panic!("no case {name}")), &BrokenHarness(fault))
+    run_case(case.unwrap_or_else(|| panic!("no case {name}")), &BrokenHarness(fault), &Options::new())
 }
 
 /// The case must reject the broken store for this clause, and accept the unbroken one.

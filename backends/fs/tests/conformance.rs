@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use selfenc_backend_tests::{Damage, Harness, async_trait};
 use selfenc_core::store::{Backend, ChunkId, Durability, Error, ErrorKind, OpenMode, Result};
@@ -15,18 +15,19 @@ selfenc_backend_tests::conformance!(mod fs_on_flush = FsHarness::new(Durability:
 
 #[derive(Debug)]
 struct FsHarness {
-    folder: TempDir,
+    /// The location that was opened last.
+    folder: Mutex<TempDir>,
     durability: Durability,
     max_chunk_len: u64,
 }
 
 impl FsHarness {
     fn new(durability: Durability, max_chunk_len: u64) -> Self {
-        Self { folder: tempfile::tempdir().unwrap(), durability, max_chunk_len }
+        Self { folder: Mutex::new(tempfile::tempdir().unwrap()), durability, max_chunk_len }
     }
 
     fn dir(&self) -> PathBuf {
-        self.folder.path().join("store")
+        self.folder.lock().unwrap().path().join("store")
     }
 
     async fn open(&self, mode: OpenMode) -> Result<Arc<dyn Backend>> {
@@ -47,6 +48,7 @@ fn broken_hook(e: &std::io::Error) -> Error {
 #[async_trait]
 impl Harness for FsHarness {
     async fn open(&self) -> Result<Arc<dyn Backend>> {
+        *self.folder.lock().unwrap() = tempfile::tempdir().map_err(|e| broken_hook(&e))?;
         self.open(OpenMode::Create).await
     }
 
@@ -72,9 +74,13 @@ impl Harness for FsHarness {
                 Damage::TooLong => {
                     return fs::OpenOptions::new().write(true).open(&path)?.set_len(self.max_chunk_len + 1);
                 }
+                _ => {}
             }
             fs::write(&path, data)
         };
+        if matches!(damage, Damage::SwapWith(_) | Damage::Directory | Damage::Symlink | Damage::Page) {
+            return None;
+        }
         Some(edit().map_err(|e| broken_hook(&e)))
     }
 

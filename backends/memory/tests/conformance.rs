@@ -1,39 +1,59 @@
 //! The conformance suite over the memory store.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use selfenc_backend_tests::{Damage, Harness, async_trait};
-use selfenc_core::store::{Backend, ChunkId, ChunkStore, ErrorKind, OpenMode, Registry, Result};
+use selfenc_core::store::{
+    Backend, ChunkId, ChunkStore, DEFAULT_MAX_CHUNK_LEN, ErrorKind, OpenMode, Registry, Result,
+};
 use selfenc_memory::{MemoryFactory, MemoryStore};
 
-selfenc_backend_tests::conformance!(mod memory = MemoryHarness(MemoryStore::new()));
-selfenc_backend_tests::conformance!(
-    mod memory_1_mib = MemoryHarness(MemoryStore::new().with_max_chunk_len((1 << 20) + 1))
-);
+selfenc_backend_tests::conformance!(mod memory = MemoryHarness::new(DEFAULT_MAX_CHUNK_LEN));
+selfenc_backend_tests::conformance!(mod memory_1_mib = MemoryHarness::new((1 << 20) + 1));
 
 #[derive(Debug)]
-struct MemoryHarness(MemoryStore);
+struct MemoryHarness {
+    store: Mutex<MemoryStore>,
+    max_chunk_len: u64,
+}
+
+impl MemoryHarness {
+    fn new(max_chunk_len: u64) -> Self {
+        Self { store: Mutex::default(), max_chunk_len }
+    }
+
+    fn fresh(&self) -> MemoryStore {
+        let store = MemoryStore::new().with_max_chunk_len(self.max_chunk_len);
+        *self.store.lock().expect("no holder panics") = store.clone();
+        store
+    }
+
+    fn store(&self) -> MemoryStore {
+        self.store.lock().expect("no holder panics").clone()
+    }
+}
 
 #[async_trait]
 impl Harness for MemoryHarness {
     async fn open(&self) -> Result<Arc<dyn Backend>> {
-        Ok(Arc::new(self.0.clone()))
+        Ok(Arc::new(self.fresh()))
     }
 
     async fn reopen(&self) -> Option<Result<Arc<dyn Backend>>> {
-        Some(Ok(Arc::new(MemoryStore::new())))
+        Some(Ok(Arc::new(self.fresh())))
     }
 
     async fn second(&self) -> Option<Result<Arc<dyn Backend>>> {
-        Some(Ok(Arc::new(self.0.clone())))
+        Some(Ok(Arc::new(self.store())))
     }
 
     async fn corrupt(&self, id: ChunkId, damage: Damage) -> Option<Result<()>> {
-        Some(corrupt(&self.0, id, damage).await)
+        corrupt(&self.store(), id, damage).await.transpose()
     }
 }
 
-async fn corrupt(store: &MemoryStore, id: ChunkId, damage: Damage) -> Result<()> {
+/// `None` for what cannot happen to a map.
+async fn corrupt(store: &MemoryStore, id: ChunkId, damage: Damage) -> Result<Option<()>> {
     let mut data = store.get(id).await?.unwrap_or_default().to_vec();
     let half = data.len() / 2;
     match damage {
@@ -44,10 +64,17 @@ async fn corrupt(store: &MemoryStore, id: ChunkId, damage: Damage) -> Result<()>
         Damage::TooLong => {
             data = vec![0; usize::try_from(store.capabilities().max_chunk_len).expect("it fits") + 1];
         }
+        Damage::SwapWith(other) => {
+            let theirs = store.get(other).await?.unwrap_or_default();
+            store.delete(other).await?;
+            store.put(other, data.into()).await?;
+            data = theirs.to_vec();
+        }
+        Damage::Directory | Damage::Symlink | Damage::Page => return Ok(None),
     }
     store.delete(id).await?;
     // Through a handle with a higher limit: the state is shared, the limit is the handle's.
-    store.clone().with_max_chunk_len(u64::MAX).put(id, data.into()).await.map(drop)
+    store.clone().with_max_chunk_len(u64::MAX).put(id, data.into()).await.map(|_| Some(()))
 }
 
 #[tokio::test]

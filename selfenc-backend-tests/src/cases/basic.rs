@@ -4,15 +4,15 @@ use bytes::{Bytes, BytesMut};
 use selfenc_core::store::{ChunkStoreExt, PutOutcome};
 
 use crate::data::{listed, metas, noise, sample, samples};
-use crate::{Harness, Outcome, Verdict::Passed};
+use crate::{Outcome, Trial, Verdict::Passed};
 
-pub async fn fresh_store_is_empty(h: &dyn Harness) -> Outcome {
+pub async fn fresh_store_is_empty(h: &Trial<'_>) -> Outcome {
     let store = must!(G8, h.open().await);
     check_eq!(G7, must!(G7, listed(&*store, None).await), [], "chunks in a fresh store");
     Ok(Passed)
 }
 
-pub async fn put_then_get(h: &dyn Harness) -> Outcome {
+pub async fn put_then_get(h: &Trial<'_>) -> Outcome {
     let (store, x) = (must!(G8, h.open().await), sample(1, 1000));
     must!(G1, store.put(x.id, x.data.clone()).await);
     match must!(G2, store.get(x.id).await) {
@@ -22,7 +22,7 @@ pub async fn put_then_get(h: &dyn Harness) -> Outcome {
     Ok(Passed)
 }
 
-pub async fn get_absent_is_none(h: &dyn Harness) -> Outcome {
+pub async fn get_absent_is_none(h: &Trial<'_>) -> Outcome {
     let (store, x) = (must!(G8, h.open().await), sample(1, 10));
     check!(G5, must!(G5, store.get(x.id).await).is_none(), "bytes for a chunk never put");
     must!(G1, store.put(sample(2, 10).id, sample(2, 10).data).await);
@@ -30,13 +30,13 @@ pub async fn get_absent_is_none(h: &dyn Harness) -> Outcome {
     Ok(Passed)
 }
 
-pub async fn stat_absent_is_none(h: &dyn Harness) -> Outcome {
+pub async fn stat_absent_is_none(h: &Trial<'_>) -> Outcome {
     let store = must!(G8, h.open().await);
     check_eq!(G5, must!(G5, store.stat(sample(1, 10).id).await), None, "stat of a chunk never put");
     Ok(Passed)
 }
 
-pub async fn stat_reports_exact_length(h: &dyn Harness) -> Outcome {
+pub async fn stat_reports_exact_length(h: &Trial<'_>) -> Outcome {
     let store = must!(G8, h.open().await);
     for len in [0, 1, 1000, 70_000] {
         let x = sample(1, len);
@@ -46,7 +46,7 @@ pub async fn stat_reports_exact_length(h: &dyn Harness) -> Outcome {
     Ok(Passed)
 }
 
-pub async fn contains_agrees_with_get(h: &dyn Harness) -> Outcome {
+pub async fn contains_agrees_with_get(h: &Trial<'_>) -> Outcome {
     let store = must!(G8, h.open().await);
     for (i, x) in samples(1, 20, 100).iter().enumerate() {
         if i % 2 == 0 {
@@ -59,7 +59,7 @@ pub async fn contains_agrees_with_get(h: &dyn Harness) -> Outcome {
     Ok(Passed)
 }
 
-pub async fn put_visible_at_once_to_get_stat_list(h: &dyn Harness) -> Outcome {
+pub async fn put_visible_at_once_to_get_stat_list(h: &Trial<'_>) -> Outcome {
     let store = must!(G8, h.open().await);
     for x in samples(1, 10, 100) {
         must!(G1, store.put(x.id, x.data.clone()).await);
@@ -70,7 +70,7 @@ pub async fn put_visible_at_once_to_get_stat_list(h: &dyn Harness) -> Outcome {
     Ok(Passed)
 }
 
-pub async fn thousand_small_chunks(h: &dyn Harness) -> Outcome {
+pub async fn thousand_small_chunks(h: &Trial<'_>) -> Outcome {
     let (store, all) = (must!(G8, h.open().await), samples(1, 1000, 40));
     let batch = all.iter().map(|x| (x.id, x.data.clone())).collect();
     for outcome in store.put_many(batch).await {
@@ -83,7 +83,7 @@ pub async fn thousand_small_chunks(h: &dyn Harness) -> Outcome {
     Ok(Passed)
 }
 
-pub async fn ids_do_not_alias(h: &dyn Harness) -> Outcome {
+pub async fn ids_do_not_alias(h: &Trial<'_>) -> Outcome {
     let (store, all) = (must!(G8, h.open().await), samples(1, 50, 100));
     for x in &all {
         must!(G1, store.put(x.id, x.data.clone()).await);
@@ -94,7 +94,7 @@ pub async fn ids_do_not_alias(h: &dyn Harness) -> Outcome {
     Ok(Passed)
 }
 
-pub async fn returned_bytes_survive_delete(h: &dyn Harness) -> Outcome {
+pub async fn returned_bytes_survive_delete(h: &Trial<'_>) -> Outcome {
     let (store, x) = (must!(G8, h.open().await), sample(1, 100_000));
     must!(G1, store.put(x.id, x.data.clone()).await);
     let got = must!(G2, store.get(x.id).await).unwrap_or_default();
@@ -106,7 +106,7 @@ pub async fn returned_bytes_survive_delete(h: &dyn Harness) -> Outcome {
     Ok(Passed)
 }
 
-pub async fn returned_bytes_survive_store_drop(h: &dyn Harness) -> Outcome {
+pub async fn returned_bytes_survive_store_drop(h: &Trial<'_>) -> Outcome {
     let (store, x) = (must!(G8, h.open().await), sample(1, 100_000));
     must!(G1, store.put(x.id, x.data.clone()).await);
     let got = must!(G2, store.get(x.id).await).unwrap_or_default();
@@ -115,7 +115,7 @@ pub async fn returned_bytes_survive_store_drop(h: &dyn Harness) -> Outcome {
     Ok(Passed)
 }
 
-pub async fn caller_may_reuse_its_buffer_after_put(h: &dyn Harness) -> Outcome {
+pub async fn caller_may_reuse_its_buffer_after_put(h: &Trial<'_>) -> Outcome {
     let (store, x) = (must!(G8, h.open().await), sample(1, 4096));
     let mut buffer = BytesMut::from(&x.data[..]);
     must!(G1, store.put(x.id, Bytes::copy_from_slice(&buffer)).await);

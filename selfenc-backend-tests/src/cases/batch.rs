@@ -4,13 +4,13 @@ use bytes::Bytes;
 use selfenc_core::store::{ErrorKind, PutOutcome};
 
 use crate::data::{Sample, listed, metas, sample, samples};
-use crate::{Harness, Outcome, Verdict};
+use crate::{Outcome, Trial, Verdict};
 
 fn pairs(samples: &[Sample]) -> Vec<(selfenc_core::store::ChunkId, Bytes)> {
     samples.iter().map(|x| (x.id, x.data.clone())).collect()
 }
 
-pub async fn put_many_equals_puts(h: &dyn Harness) -> Outcome {
+pub async fn put_many_equals_puts(h: &Trial<'_>) -> Outcome {
     let (store, all) = (must!(G8, h.open().await), samples(1, 100, 300));
     for outcome in store.put_many(pairs(&all)).await {
         check!(G2, must!(G1, outcome) != PutOutcome::Present, "Present for a chunk never put");
@@ -22,7 +22,7 @@ pub async fn put_many_equals_puts(h: &dyn Harness) -> Outcome {
     Ok(Verdict::Passed)
 }
 
-pub async fn results_in_input_order(h: &dyn Harness) -> Outcome {
+pub async fn results_in_input_order(h: &Trial<'_>) -> Outcome {
     let (store, all) = (must!(G8, h.open().await), samples(1, 60, 300));
     for x in all.iter().skip(1).step_by(3) {
         must!(G1, store.put(x.id, x.data.clone()).await);
@@ -36,7 +36,7 @@ pub async fn results_in_input_order(h: &dyn Harness) -> Outcome {
     Ok(Verdict::Passed)
 }
 
-pub async fn duplicates_inside_batch(h: &dyn Harness) -> Outcome {
+pub async fn duplicates_inside_batch(h: &Trial<'_>) -> Outcome {
     let (store, x) = (must!(G8, h.open().await), sample(1, 500));
     let outcomes = store.put_many(vec![(x.id, x.data.clone()); 20]).await;
     check_eq!(G3, outcomes.len(), 20, "answers");
@@ -47,14 +47,14 @@ pub async fn duplicates_inside_batch(h: &dyn Harness) -> Outcome {
     Ok(Verdict::Passed)
 }
 
-pub async fn empty_batch(h: &dyn Harness) -> Outcome {
+pub async fn empty_batch(h: &Trial<'_>) -> Outcome {
     let store = must!(G8, h.open().await);
     check_eq!(G3, store.put_many(Vec::new()).await.len(), 0, "answers to no puts");
     check_eq!(G3, store.delete_many(Vec::new()).await.len(), 0, "answers to no deletes");
     Ok(Verdict::Passed)
 }
 
-pub async fn one_bad_item_does_not_poison_others(h: &dyn Harness) -> Outcome {
+pub async fn one_bad_item_does_not_poison_others(h: &Trial<'_>) -> Outcome {
     let (store, all) = (must!(G8, h.open().await), samples(1, 9, 300));
     let max = store.capabilities().max_chunk_len;
     if max > 80 << 20 {
@@ -76,7 +76,7 @@ pub async fn one_bad_item_does_not_poison_others(h: &dyn Harness) -> Outcome {
     Ok(Verdict::Passed)
 }
 
-pub async fn delete_many_with_absent_in_the_middle(h: &dyn Harness) -> Outcome {
+pub async fn delete_many_with_absent_in_the_middle(h: &Trial<'_>) -> Outcome {
     let (store, all) = (must!(G8, h.open().await), samples(1, 30, 300));
     for x in all.iter().filter(|x| x.id != all[15].id) {
         must!(G1, store.put(x.id, x.data.clone()).await);

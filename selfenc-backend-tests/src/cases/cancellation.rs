@@ -7,7 +7,7 @@ use futures::{Future, StreamExt, poll};
 use selfenc_core::store::Backend;
 
 use crate::data::{Sample, listed, sample, samples};
-use crate::{Failure, Harness, Outcome, Verdict::*};
+use crate::{Failure, Outcome, Trial, Verdict::*};
 
 /// How many polls a future is given before it is dropped, at most.
 const POLL_POINTS: u32 = 8;
@@ -35,7 +35,7 @@ async fn whole_or_none(store: &dyn Backend, x: &Sample) -> Result<(), Failure> {
     Ok(())
 }
 
-pub async fn unpolled_put_has_no_effect(h: &dyn Harness) -> Outcome {
+pub async fn unpolled_put_has_no_effect(h: &Trial<'_>) -> Outcome {
     let (store, x) = (must!(G8, h.open().await), sample(1, 1000));
     drop(store.put(x.id, x.data.clone()));
     tokio::time::sleep(SETTLE).await;
@@ -43,7 +43,7 @@ pub async fn unpolled_put_has_no_effect(h: &dyn Harness) -> Outcome {
     Ok(Passed)
 }
 
-pub async fn dropped_put_is_absent_or_whole(h: &dyn Harness) -> Outcome {
+pub async fn dropped_put_is_absent_or_whole(h: &Trial<'_>) -> Outcome {
     let store = must!(G8, h.open().await);
     for polls in 1..=POLL_POINTS {
         for round in 0..4 {
@@ -61,7 +61,7 @@ pub async fn dropped_put_is_absent_or_whole(h: &dyn Harness) -> Outcome {
     Ok(Passed)
 }
 
-pub async fn dropped_delete_never_erases_a_later_put(h: &dyn Harness) -> Outcome {
+pub async fn dropped_delete_never_erases_a_later_put(h: &Trial<'_>) -> Outcome {
     let store = must!(G8, h.open().await);
     let ordered = store.capabilities().drop_ordered;
     for polls in 1..=POLL_POINTS {
@@ -81,7 +81,7 @@ pub async fn dropped_delete_never_erases_a_later_put(h: &dyn Harness) -> Outcome
     Ok(if ordered { Passed } else { Weaker("drop_ordered is off: a dropped delete may land late") })
 }
 
-pub async fn dropped_lists_leak_nothing(h: &dyn Harness) -> Outcome {
+pub async fn dropped_lists_leak_nothing(h: &Trial<'_>) -> Outcome {
     let (store, all) = (must!(G8, h.open().await), samples(1, 30, 100));
     for x in &all {
         must!(G1, store.put(x.id, x.data.clone()).await);

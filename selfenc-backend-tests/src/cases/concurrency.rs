@@ -10,9 +10,9 @@ use futures::{Future, TryStreamExt};
 use tokio::task::JoinSet;
 
 use crate::data::{Sample, listed, metas, sample, samples};
-use crate::{Failure, Harness, Outcome, Verdict::*};
+use crate::{Failure, Outcome, Trial, Verdict::*};
 
-pub async fn storm(h: &dyn Harness) -> Outcome {
+pub async fn storm(h: &Trial<'_>) -> Outcome {
     let store = must!(G8, h.open().await);
     let all: Arc<[Sample]> = samples(1, 40, 5000).into();
     let mut tasks = JoinSet::new();
@@ -53,7 +53,7 @@ pub async fn storm(h: &dyn Harness) -> Outcome {
     Ok(Passed)
 }
 
-pub async fn current_thread_runtime(h: &dyn Harness) -> Outcome {
+pub async fn current_thread_runtime(h: &Trial<'_>) -> Outcome {
     let (store, all) = (must!(G8, h.open().await), samples(1, 30, 1000));
     let work = {
         let (store, all) = (Arc::clone(&store), all.clone());
@@ -73,7 +73,7 @@ pub async fn current_thread_runtime(h: &dyn Harness) -> Outcome {
     Ok(Passed)
 }
 
-pub async fn two_openings_see_each_other(h: &dyn Harness) -> Outcome {
+pub async fn two_openings_see_each_other(h: &Trial<'_>) -> Outcome {
     let first = must!(G8, h.open().await);
     if !first.capabilities().shared {
         return Ok(Weaker("it is not shared; see durability::second_open"));
@@ -89,7 +89,7 @@ pub async fn two_openings_see_each_other(h: &dyn Harness) -> Outcome {
     Ok(Passed)
 }
 
-pub async fn five_hundred_in_flight(h: &dyn Harness) -> Outcome {
+pub async fn five_hundred_in_flight(h: &Trial<'_>) -> Outcome {
     // More than any pool has threads or connections: nobody may wait for somebody who waits for him.
     let store = must!(G8, h.open().await);
     let (x, mut tasks) = (sample(1, 2000), JoinSet::new());
@@ -116,7 +116,7 @@ pub async fn five_hundred_in_flight(h: &dyn Harness) -> Outcome {
     Ok(Passed)
 }
 
-pub async fn does_not_block_the_executor(h: &dyn Harness) -> Outcome {
+pub async fn does_not_block_the_executor(h: &Trial<'_>) -> Outcome {
     // A poll that moves, writes or syncs 8 MiB takes milliseconds; one that hands the work on does not.
     // The best of several attempts, for the machine may be busy with other things.
     const LONGEST_POLL: Duration = Duration::from_millis(5);

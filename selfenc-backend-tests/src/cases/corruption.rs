@@ -3,11 +3,11 @@
 use selfenc_core::store::ErrorKind;
 
 use crate::data::{Sample, listed, sample, samples};
-use crate::{Damage, Harness, Outcome, Verdict::*};
+use crate::{Damage, Outcome, Trial, Verdict::*};
 
 /// Damages one of several chunks. A `get` gives something else than the chunk or `Corrupt`, a `put` of the
 /// true bytes heals it, and the others are as they were.
-async fn damaged(h: &dyn Harness, damage: Damage) -> Outcome {
+async fn damaged(h: &Trial<'_>, damage: Damage) -> Outcome {
     let (store, x) = (must!(G8, h.open().await), sample(1, 10_000));
     let others = samples(2, 10, 1000);
     for Sample { id, data } in others.iter().chain([&x]) {
@@ -27,15 +27,15 @@ async fn damaged(h: &dyn Harness, damage: Damage) -> Outcome {
     Ok(Passed)
 }
 
-pub async fn truncated(h: &dyn Harness) -> Outcome {
+pub async fn truncated(h: &Trial<'_>) -> Outcome {
     damaged(h, Damage::Truncate).await
 }
 
-pub async fn trailing_garbage(h: &dyn Harness) -> Outcome {
+pub async fn trailing_garbage(h: &Trial<'_>) -> Outcome {
     damaged(h, Damage::Extend).await
 }
 
-pub async fn same_length_damage_is_returned_or_reported(h: &dyn Harness) -> Outcome {
+pub async fn same_length_damage_is_returned_or_reported(h: &Trial<'_>) -> Outcome {
     // Stores know no hashes: the length is right, so nothing need be noticed here. Readers check.
     let (store, x) = (must!(G8, h.open().await), sample(1, 10_000));
     for damage in [Damage::FlipBit, Damage::Zero] {
@@ -51,7 +51,7 @@ pub async fn same_length_damage_is_returned_or_reported(h: &dyn Harness) -> Outc
     Ok(Passed)
 }
 
-pub async fn delete_then_put_heals(h: &dyn Harness) -> Outcome {
+pub async fn delete_then_put_heals(h: &Trial<'_>) -> Outcome {
     let (store, x) = (must!(G8, h.open().await), sample(1, 10_000));
     for damage in [Damage::FlipBit, Damage::Truncate, Damage::Extend, Damage::Zero, Damage::TooLong] {
         must!(G1, store.put(x.id, x.data.clone()).await);

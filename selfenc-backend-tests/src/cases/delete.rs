@@ -6,9 +6,9 @@ use selfenc_core::store::ChunkId;
 use tokio::task::JoinSet;
 
 use crate::data::{Sample, listed, metas, noise, sample, samples};
-use crate::{Failure, Harness, Outcome, Verdict::Passed};
+use crate::{Failure, Outcome, Trial, Verdict::Passed};
 
-pub async fn present(h: &dyn Harness) -> Outcome {
+pub async fn present(h: &Trial<'_>) -> Outcome {
     let (store, x) = (must!(G8, h.open().await), sample(1, 1000));
     must!(G1, store.put(x.id, x.data.clone()).await);
     must!(G3, store.delete(x.id).await);
@@ -16,14 +16,14 @@ pub async fn present(h: &dyn Harness) -> Outcome {
     Ok(Passed)
 }
 
-pub async fn absent_is_ok(h: &dyn Harness) -> Outcome {
+pub async fn absent_is_ok(h: &Trial<'_>) -> Outcome {
     let store = must!(G8, h.open().await);
     must!(G3, store.delete(sample(1, 10).id).await);
     must!(G3, store.delete(ChunkId::from_bytes([0; 32])).await);
     Ok(Passed)
 }
 
-pub async fn twice_is_ok(h: &dyn Harness) -> Outcome {
+pub async fn twice_is_ok(h: &Trial<'_>) -> Outcome {
     let (store, x) = (must!(G8, h.open().await), sample(1, 1000));
     must!(G1, store.put(x.id, x.data.clone()).await);
     must!(G3, store.delete(x.id).await);
@@ -31,7 +31,7 @@ pub async fn twice_is_ok(h: &dyn Harness) -> Outcome {
     Ok(Passed)
 }
 
-pub async fn gone_from_get_stat_list(h: &dyn Harness) -> Outcome {
+pub async fn gone_from_get_stat_list(h: &Trial<'_>) -> Outcome {
     let (store, all) = (must!(G8, h.open().await), samples(1, 10, 100));
     for x in &all {
         must!(G1, store.put(x.id, x.data.clone()).await);
@@ -45,7 +45,7 @@ pub async fn gone_from_get_stat_list(h: &dyn Harness) -> Outcome {
     Ok(Passed)
 }
 
-pub async fn leaves_siblings(h: &dyn Harness) -> Outcome {
+pub async fn leaves_siblings(h: &Trial<'_>) -> Outcome {
     // Neighbours in the same shard folder, page or bucket.
     let store = must!(G8, h.open().await);
     let near = |n: u8| Sample {
@@ -64,7 +64,7 @@ pub async fn leaves_siblings(h: &dyn Harness) -> Outcome {
     Ok(Passed)
 }
 
-pub async fn last_one_then_put_again(h: &dyn Harness) -> Outcome {
+pub async fn last_one_then_put_again(h: &Trial<'_>) -> Outcome {
     // A store that prunes what became empty must make it again.
     let (store, x) = (must!(G8, h.open().await), sample(1, 1000));
     for _ in 0..5 {
@@ -77,7 +77,7 @@ pub async fn last_one_then_put_again(h: &dyn Harness) -> Outcome {
     Ok(Passed)
 }
 
-pub async fn concurrent_same_id_all_ok(h: &dyn Harness) -> Outcome {
+pub async fn concurrent_same_id_all_ok(h: &Trial<'_>) -> Outcome {
     let (store, x) = (must!(G8, h.open().await), sample(1, 1000));
     must!(G1, store.put(x.id, x.data).await);
     let mut deletes = JoinSet::new();
@@ -92,7 +92,7 @@ pub async fn concurrent_same_id_all_ok(h: &dyn Harness) -> Outcome {
     Ok(Passed)
 }
 
-pub async fn put_and_delete_in_same_shard(h: &dyn Harness) -> Outcome {
+pub async fn put_and_delete_in_same_shard(h: &Trial<'_>) -> Outcome {
     // One task keeps emptying the folder that the other keeps filling: the race of mkdir and rmdir.
     let store = must!(G8, h.open().await);
     let id = |n: u8| ChunkId::from_bytes(std::array::from_fn(|i| if i == 31 { n } else { 0x42 }));
@@ -115,7 +115,7 @@ pub async fn put_and_delete_in_same_shard(h: &dyn Harness) -> Outcome {
     Ok(Passed)
 }
 
-pub async fn delete_during_get_is_whole_or_none(h: &dyn Harness) -> Outcome {
+pub async fn delete_during_get_is_whole_or_none(h: &Trial<'_>) -> Outcome {
     let (store, x) = (must!(G8, h.open().await), sample(1, 1 << 20));
     for _ in 0..15 {
         must!(G1, store.put(x.id, x.data.clone()).await);

@@ -6,9 +6,9 @@ use futures::future::try_join_all;
 use selfenc_core::store::{Durability, ErrorKind};
 
 use crate::data::{listed, metas, sample, samples};
-use crate::{Harness, Outcome, Verdict::*};
+use crate::{Outcome, Trial, Verdict::*};
 
-pub async fn reopen_after_flush(h: &dyn Harness) -> Outcome {
+pub async fn reopen_after_flush(h: &Trial<'_>) -> Outcome {
     let (store, all) = (must!(G8, h.open().await), samples(1, 50, 1000));
     for x in &all {
         must!(G1, store.put(x.id, x.data.clone()).await);
@@ -27,7 +27,7 @@ pub async fn reopen_after_flush(h: &dyn Harness) -> Outcome {
     Ok(Passed)
 }
 
-pub async fn reopen_without_flush(h: &dyn Harness) -> Outcome {
+pub async fn reopen_without_flush(h: &Trial<'_>) -> Outcome {
     let (store, all) = (must!(G8, h.open().await), samples(1, 50, 1000));
     for x in &all {
         must!(G1, store.put(x.id, x.data.clone()).await);
@@ -45,7 +45,7 @@ pub async fn reopen_without_flush(h: &dyn Harness) -> Outcome {
     Ok(if on_put { Passed } else { Weaker("it needs a flush: what is there is whole") })
 }
 
-pub async fn flush_idempotent_and_concurrent(h: &dyn Harness) -> Outcome {
+pub async fn flush_idempotent_and_concurrent(h: &Trial<'_>) -> Outcome {
     let (store, all) = (must!(G8, h.open().await), samples(1, 40, 1000));
     must!(G4, store.flush().await);
     let work = all.iter().map(|x| {
@@ -61,7 +61,7 @@ pub async fn flush_idempotent_and_concurrent(h: &dyn Harness) -> Outcome {
     Ok(Passed)
 }
 
-pub async fn second_open(h: &dyn Harness) -> Outcome {
+pub async fn second_open(h: &Trial<'_>) -> Outcome {
     let (store, x) = (must!(G8, h.open().await), sample(1, 100));
     must!(G1, store.put(x.id, x.data.clone()).await);
     match (store.capabilities().shared, h.second().await) {

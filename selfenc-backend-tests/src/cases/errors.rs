@@ -3,10 +3,10 @@
 use selfenc_core::store::{Error, ErrorKind};
 
 use crate::data::Sample;
-use crate::{Failure, Harness, Outcome, Verdict::*};
+use crate::{Failure, Outcome, Trial, Verdict::*};
 
 /// The one error that every store can be made to give: a chunk above its limit.
-async fn too_large(h: &dyn Harness) -> Result<Option<(Sample, Error)>, Failure> {
+async fn too_large(h: &Trial<'_>) -> Result<Option<(Sample, Error)>, Failure> {
     let store = must!(G8, h.open().await);
     let max = store.capabilities().max_chunk_len;
     if max > 80 << 20 {
@@ -19,14 +19,14 @@ async fn too_large(h: &dyn Harness) -> Result<Option<(Sample, Error)>, Failure> 
     }
 }
 
-pub async fn names_op_and_id(h: &dyn Harness) -> Outcome {
+pub async fn names_op_and_id(h: &Trial<'_>) -> Outcome {
     let Some((x, e)) = too_large(h).await? else { return Ok(Weaker("its limit is too high to exceed here")) };
     check_eq!(G8, e.op(), "put", "the operation in the error");
     check_eq!(G8, e.chunk(), Some(x.id), "the chunk in the error");
     Ok(Passed)
 }
 
-pub async fn display_is_one_line_without_secrets(h: &dyn Harness) -> Outcome {
+pub async fn display_is_one_line_without_secrets(h: &Trial<'_>) -> Outcome {
     let Some((x, e)) = too_large(h).await? else { return Ok(Weaker("its limit is too high to exceed here")) };
     let line = e.to_string();
     check!(G8, line.lines().count() == 1 && !line.ends_with('\n'), "not one line: {line:?}");
@@ -35,7 +35,7 @@ pub async fn display_is_one_line_without_secrets(h: &dyn Harness) -> Outcome {
     Ok(Passed)
 }
 
-pub async fn retry_class_is_consistent(h: &dyn Harness) -> Outcome {
+pub async fn retry_class_is_consistent(h: &Trial<'_>) -> Outcome {
     let Some((_, e)) = too_large(h).await? else { return Ok(Weaker("its limit is too high to exceed here")) };
     check_eq!(G8, e.kind(), ErrorKind::ChunkTooLarge, "the kind of the error");
     check!(G8, !e.is_transient(), "it invites to retry what can never work");

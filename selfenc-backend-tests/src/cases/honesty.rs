@@ -4,9 +4,9 @@ use futures::{StreamExt, TryStreamExt};
 use selfenc_core::store::{ErrorKind, Expect};
 
 use crate::data::{noise, root, sample};
-use crate::{Harness, Outcome, Verdict::Passed};
+use crate::{Outcome, Trial, Verdict::Passed};
 
-pub async fn capabilities_are_constant(h: &dyn Harness) -> Outcome {
+pub async fn capabilities_are_constant(h: &Trial<'_>) -> Outcome {
     let (store, x) = (must!(G8, h.open().await), sample(1, 100));
     let before = store.capabilities();
     must!(G1, store.put(x.id, x.data).await);
@@ -17,7 +17,7 @@ pub async fn capabilities_are_constant(h: &dyn Harness) -> Outcome {
     Ok(Passed)
 }
 
-pub async fn info_is_stable(h: &dyn Harness) -> Outcome {
+pub async fn info_is_stable(h: &Trial<'_>) -> Outcome {
     let (store, x) = (must!(G8, h.open().await), sample(1, 100));
     let before = store.info();
     must!(G1, store.put(x.id, x.data).await);
@@ -27,7 +27,7 @@ pub async fn info_is_stable(h: &dyn Harness) -> Outcome {
     Ok(Passed)
 }
 
-pub async fn unsupported_is_said_not_faked(h: &dyn Harness) -> Outcome {
+pub async fn unsupported_is_said_not_faked(h: &Trial<'_>) -> Outcome {
     let (store, name) = (must!(G8, h.open().await), root("a"));
     let capabilities = store.capabilities();
     let is_unsupported = |kind: Option<ErrorKind>| kind == Some(ErrorKind::Unsupported);

@@ -3,10 +3,10 @@
 use selfenc_core::store::ChunkId;
 
 use crate::data::{Sample, listed, metas, noise, root, sample, samples};
-use crate::{Harness, Outcome, Verdict::Passed};
+use crate::{Outcome, Trial, Verdict::Passed};
 
 /// Puts different bytes under each id and wants each back, and all of them listed.
-async fn kept_apart(h: &dyn Harness, ids: impl IntoIterator<Item = [u8; 32]>) -> Outcome {
+async fn kept_apart(h: &Trial<'_>, ids: impl IntoIterator<Item = [u8; 32]>) -> Outcome {
     let store = must!(G8, h.open().await);
     let all: Vec<_> = ids
         .into_iter()
@@ -23,7 +23,7 @@ async fn kept_apart(h: &dyn Harness, ids: impl IntoIterator<Item = [u8; 32]>) ->
     Ok(Passed)
 }
 
-pub async fn extreme_ids(h: &dyn Harness) -> Outcome {
+pub async fn extreme_ids(h: &Trial<'_>) -> Outcome {
     let mut low = [0; 32];
     low[31] = 1;
     let mut high = [0xff; 32];
@@ -31,22 +31,22 @@ pub async fn extreme_ids(h: &dyn Harness) -> Outcome {
     kept_apart(h, [[0; 32], low, [0xff; 32], high]).await
 }
 
-pub async fn shared_31_byte_prefix(h: &dyn Harness) -> Outcome {
+pub async fn shared_31_byte_prefix(h: &Trial<'_>) -> Outcome {
     kept_apart(h, (0..=255).step_by(5).map(|last| std::array::from_fn(|i| if i == 31 { last } else { 0x5a })))
         .await
 }
 
-pub async fn one_bit_apart(h: &dyn Harness) -> Outcome {
+pub async fn one_bit_apart(h: &Trial<'_>) -> Outcome {
     let bit = |n: usize| std::array::from_fn(|i| 0xa5 ^ if i == n / 8 { 1 << (n % 8) } else { 0 });
     kept_apart(h, (0..256).step_by(9).map(bit)).await
 }
 
-pub async fn no_case_folding_collision(h: &dyn Harness) -> Outcome {
+pub async fn no_case_folding_collision(h: &Trial<'_>) -> Outcome {
     // As raw text, as base64 and as hex, these differ only by case or look alike.
     kept_apart(h, [*b"abcdefghijklmnopabcdefghijklmnop", *b"ABCDEFGHIJKLMNOPABCDEFGHIJKLMNOP"]).await
 }
 
-pub async fn foreign_entries_ignored(h: &dyn Harness) -> Outcome {
+pub async fn foreign_entries_ignored(h: &Trial<'_>) -> Outcome {
     let (store, all) = (must!(G8, h.open().await), samples(1, 20, 100));
     for x in &all {
         must!(G1, store.put(x.id, x.data.clone()).await);

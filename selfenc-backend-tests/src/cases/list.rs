@@ -8,10 +8,10 @@ use futures::{StreamExt, TryStreamExt};
 use selfenc_core::store::{Backend, ChunkId};
 
 use crate::data::{Sample, listed, metas, sample, samples};
-use crate::{Failure, Harness, Outcome, Verdict::Passed};
+use crate::{Failure, Outcome, Trial, Verdict::Passed};
 
 /// A store with `n` samples, and the samples in the order of their ids.
-async fn filled(h: &dyn Harness, n: u64) -> Result<(Arc<dyn Backend>, Vec<Sample>), Failure> {
+async fn filled(h: &Trial<'_>, n: u64) -> Result<(Arc<dyn Backend>, Vec<Sample>), Failure> {
     let store = must!(G8, h.open().await);
     let mut all = samples(1, n, 40);
     all.sort_by_key(|x| x.id);
@@ -21,7 +21,7 @@ async fn filled(h: &dyn Harness, n: u64) -> Result<(Arc<dyn Backend>, Vec<Sample
     Ok((store, all))
 }
 
-pub async fn empty(h: &dyn Harness) -> Outcome {
+pub async fn empty(h: &Trial<'_>) -> Outcome {
     let store = must!(G8, h.open().await);
     check!(G7, store.list(None).next().await.is_none(), "an item from an empty store");
     let after = Some(ChunkId::from_bytes([9; 32]));
@@ -29,13 +29,13 @@ pub async fn empty(h: &dyn Harness) -> Outcome {
     Ok(Passed)
 }
 
-pub async fn exact_set_and_lengths(h: &dyn Harness) -> Outcome {
+pub async fn exact_set_and_lengths(h: &Trial<'_>) -> Outcome {
     let (store, all) = filled(h, 300).await?;
     check_eq!(G7, must!(G7, listed(&*store, None).await), metas(&all), "the listing");
     Ok(Passed)
 }
 
-pub async fn no_duplicates(h: &dyn Harness) -> Outcome {
+pub async fn no_duplicates(h: &Trial<'_>) -> Outcome {
     let (store, all) = filled(h, 200).await?;
     for x in &all {
         must!(G3, store.put(x.id, x.data.clone()).await);
@@ -48,7 +48,7 @@ pub async fn no_duplicates(h: &dyn Harness) -> Outcome {
     Ok(Passed)
 }
 
-pub async fn after_is_exclusive(h: &dyn Harness) -> Outcome {
+pub async fn after_is_exclusive(h: &Trial<'_>) -> Outcome {
     let (store, all) = filled(h, 60).await?;
     for (n, x) in all.iter().enumerate() {
         let rest = must!(G7, listed(&*store, Some(x.id)).await);
@@ -57,7 +57,7 @@ pub async fn after_is_exclusive(h: &dyn Harness) -> Outcome {
     Ok(Passed)
 }
 
-pub async fn after_absent_id(h: &dyn Harness) -> Outcome {
+pub async fn after_absent_id(h: &Trial<'_>) -> Outcome {
     let (store, all) = filled(h, 60).await?;
     for seed in 0..30 {
         let after = sample(1000 + seed, 10).id;
@@ -69,14 +69,14 @@ pub async fn after_absent_id(h: &dyn Harness) -> Outcome {
     Ok(Passed)
 }
 
-pub async fn after_last_is_empty(h: &dyn Harness) -> Outcome {
+pub async fn after_last_is_empty(h: &Trial<'_>) -> Outcome {
     let (store, all) = filled(h, 20).await?;
     let last = all.last().map(|x| x.id);
     check_eq!(G7, must!(G7, listed(&*store, last).await), [], "after the last");
     Ok(Passed)
 }
 
-pub async fn after_all_ff(h: &dyn Harness) -> Outcome {
+pub async fn after_all_ff(h: &Trial<'_>) -> Outcome {
     let (store, _) = filled(h, 20).await?;
     let end = ChunkId::from_bytes([0xff; 32]);
     check_eq!(G7, must!(G7, listed(&*store, Some(end)).await), [], "after ff…");
@@ -85,7 +85,7 @@ pub async fn after_all_ff(h: &dyn Harness) -> Outcome {
     Ok(Passed)
 }
 
-pub async fn resume_covers_everything_once(h: &dyn Harness) -> Outcome {
+pub async fn resume_covers_everything_once(h: &Trial<'_>) -> Outcome {
     let (store, all) = filled(h, 100).await?;
     for step in [1, 7, 64] {
         let (mut seen, mut after) = (Vec::new(), None);
@@ -101,14 +101,14 @@ pub async fn resume_covers_everything_once(h: &dyn Harness) -> Outcome {
     Ok(Passed)
 }
 
-pub async fn ordered(h: &dyn Harness) -> Outcome {
+pub async fn ordered(h: &Trial<'_>) -> Outcome {
     let (store, _) = filled(h, 300).await?;
     let ids: Vec<_> = must!(G7, listed(&*store, None).await).into_iter().map(|meta| meta.id).collect();
     check!(G7, ids.is_sorted_by(|a, b| a < b), "the listing is not strictly ascending");
     Ok(Passed)
 }
 
-pub async fn stable_members_seen_during_inserts(h: &dyn Harness) -> Outcome {
+pub async fn stable_members_seen_during_inserts(h: &Trial<'_>) -> Outcome {
     let (store, all) = filled(h, 200).await?;
     let inserter = {
         let store = Arc::clone(&store);
@@ -131,7 +131,7 @@ pub async fn stable_members_seen_during_inserts(h: &dyn Harness) -> Outcome {
     Ok(Passed)
 }
 
-pub async fn no_error_during_deletes(h: &dyn Harness) -> Outcome {
+pub async fn no_error_during_deletes(h: &Trial<'_>) -> Outcome {
     let (store, all) = filled(h, 300).await?;
     let (kept, doomed) = all.split_at(100);
     let deleter = {
@@ -154,7 +154,7 @@ pub async fn no_error_during_deletes(h: &dyn Harness) -> Outcome {
     Ok(Passed)
 }
 
-pub async fn delete_as_you_list(h: &dyn Harness) -> Outcome {
+pub async fn delete_as_you_list(h: &Trial<'_>) -> Outcome {
     let (store, all) = filled(h, 150).await?;
     let (mut items, mut seen) = (store.list(None), 0);
     while let Some(item) = items.next().await {
@@ -166,7 +166,7 @@ pub async fn delete_as_you_list(h: &dyn Harness) -> Outcome {
     Ok(Passed)
 }
 
-pub async fn early_drop_releases_everything(h: &dyn Harness) -> Outcome {
+pub async fn early_drop_releases_everything(h: &Trial<'_>) -> Outcome {
     let (store, _) = filled(h, 100).await?;
     for _ in 0..200 {
         let mut items = store.list(None);
@@ -182,7 +182,7 @@ pub async fn early_drop_releases_everything(h: &dyn Harness) -> Outcome {
     Ok(Passed)
 }
 
-pub async fn outlives_the_borrow(h: &dyn Harness) -> Outcome {
+pub async fn outlives_the_borrow(h: &Trial<'_>) -> Outcome {
     let (store, all) = filled(h, 50).await?;
     let items = store.list(None);
     let seen = tokio::spawn(async move { items.try_collect::<Vec<_>>().await });
@@ -190,7 +190,7 @@ pub async fn outlives_the_borrow(h: &dyn Harness) -> Outcome {
     Ok(Passed)
 }
 
-pub async fn two_streams_are_independent(h: &dyn Harness) -> Outcome {
+pub async fn two_streams_are_independent(h: &Trial<'_>) -> Outcome {
     let (store, all) = filled(h, 50).await?;
     let (mut a, mut b) = (store.list(None), store.list(all.get(9).map(|x| x.id)));
     let (mut from_a, mut from_b) = (Vec::new(), Vec::new());
@@ -207,7 +207,7 @@ pub async fn two_streams_are_independent(h: &dyn Harness) -> Outcome {
     Ok(Passed)
 }
 
-pub async fn slow_consumer_does_not_block_writers(h: &dyn Harness) -> Outcome {
+pub async fn slow_consumer_does_not_block_writers(h: &Trial<'_>) -> Outcome {
     let (store, _) = filled(h, 50).await?;
     let mut items = store.list(None);
     must!(G7, items.next().await.transpose());
@@ -226,7 +226,7 @@ pub async fn slow_consumer_does_not_block_writers(h: &dyn Harness) -> Outcome {
     Ok(Passed)
 }
 
-pub async fn get_inside_list(h: &dyn Harness) -> Outcome {
+pub async fn get_inside_list(h: &Trial<'_>) -> Outcome {
     let (store, all) = filled(h, 50).await?;
     let (mut items, mut seen) = (store.list(None), 0);
     while let Some(item) = items.next().await {
@@ -245,7 +245,7 @@ pub async fn get_inside_list(h: &dyn Harness) -> Outcome {
     Ok(Passed)
 }
 
-pub async fn poll_after_end_is_none(h: &dyn Harness) -> Outcome {
+pub async fn poll_after_end_is_none(h: &Trial<'_>) -> Outcome {
     let (store, _) = filled(h, 5).await?;
     let mut items = store.list(None);
     while must!(G7, items.next().await.transpose()).is_some() {}

@@ -8,9 +8,9 @@ use selfenc_core::store::{ErrorKind, PutOutcome};
 use tokio::task::JoinSet;
 
 use crate::data::{Sample, listed, metas, noise, sample, samples};
-use crate::{Damage, Failure, Harness, Outcome, Verdict::*};
+use crate::{Damage, Failure, Outcome, Trial, Verdict::*};
 
-pub async fn twice_is_ok(h: &dyn Harness) -> Outcome {
+pub async fn twice_is_ok(h: &Trial<'_>) -> Outcome {
     let (store, x) = (must!(G8, h.open().await), sample(1, 1000));
     for _ in 0..3 {
         must!(G3, store.put(x.id, x.data.clone()).await);
@@ -20,7 +20,7 @@ pub async fn twice_is_ok(h: &dyn Harness) -> Outcome {
     Ok(Passed)
 }
 
-pub async fn outcome_exact(h: &dyn Harness) -> Outcome {
+pub async fn outcome_exact(h: &Trial<'_>) -> Outcome {
     let store = must!(G8, h.open().await);
     if !store.capabilities().exact_outcome {
         return Ok(Weaker("exact_outcome is off; see outcome_never_falsely_inserted"));
@@ -49,7 +49,7 @@ pub async fn outcome_exact(h: &dyn Harness) -> Outcome {
     Ok(Passed)
 }
 
-pub async fn outcome_never_falsely_inserted(h: &dyn Harness) -> Outcome {
+pub async fn outcome_never_falsely_inserted(h: &Trial<'_>) -> Outcome {
     let store = must!(G8, h.open().await);
     for x in samples(1, 10, 100) {
         let first = must!(G1, store.put(x.id, x.data.clone()).await);
@@ -60,7 +60,7 @@ pub async fn outcome_never_falsely_inserted(h: &dyn Harness) -> Outcome {
     Ok(Passed)
 }
 
-pub async fn conflicting_values_never_mix(h: &dyn Harness) -> Outcome {
+pub async fn conflicting_values_never_mix(h: &Trial<'_>) -> Outcome {
     // The caller breaks its promise; the store must still keep one value whole.
     let store = must!(G8, h.open().await);
     for round in 0..5 {
@@ -77,7 +77,7 @@ pub async fn conflicting_values_never_mix(h: &dyn Harness) -> Outcome {
     Ok(Passed)
 }
 
-pub async fn after_delete(h: &dyn Harness) -> Outcome {
+pub async fn after_delete(h: &Trial<'_>) -> Outcome {
     let (store, x) = (must!(G8, h.open().await), sample(1, 1000));
     for _ in 0..3 {
         let outcome = must!(G1, store.put(x.id, x.data.clone()).await);
@@ -88,7 +88,7 @@ pub async fn after_delete(h: &dyn Harness) -> Outcome {
     Ok(Passed)
 }
 
-pub async fn atomic_under_readers(h: &dyn Harness) -> Outcome {
+pub async fn atomic_under_readers(h: &Trial<'_>) -> Outcome {
     let store = must!(G8, h.open().await);
     let all: Arc<[Sample]> = (0..40).map(|i| sample(i, 1 << 20)).collect();
     let mut readers = JoinSet::new();
@@ -119,7 +119,7 @@ pub async fn atomic_under_readers(h: &dyn Harness) -> Outcome {
     Ok(Passed)
 }
 
-pub async fn does_not_disturb_siblings(h: &dyn Harness) -> Outcome {
+pub async fn does_not_disturb_siblings(h: &Trial<'_>) -> Outcome {
     let (store, all) = (must!(G8, h.open().await), samples(1, 30, 500));
     for (n, x) in all.iter().enumerate() {
         must!(G1, store.put(x.id, x.data.clone()).await);
@@ -130,7 +130,7 @@ pub async fn does_not_disturb_siblings(h: &dyn Harness) -> Outcome {
     Ok(Passed)
 }
 
-pub async fn present_of_other_length_is_replaced(h: &dyn Harness) -> Outcome {
+pub async fn present_of_other_length_is_replaced(h: &Trial<'_>) -> Outcome {
     let (store, x) = (must!(G8, h.open().await), sample(1, 5000));
     for broken in [x.data.slice(..4999), Bytes::new(), noise(2, 9000)] {
         must!(G1, store.put(x.id, broken).await);
@@ -145,7 +145,7 @@ pub async fn present_of_other_length_is_replaced(h: &dyn Harness) -> Outcome {
     Ok(Passed)
 }
 
-pub async fn get_longer_than_max_is_corrupt_unread(h: &dyn Harness) -> Outcome {
+pub async fn get_longer_than_max_is_corrupt_unread(h: &Trial<'_>) -> Outcome {
     let (store, x) = (must!(G8, h.open().await), sample(1, 100));
     must!(G1, store.put(x.id, x.data.clone()).await);
     hook!("corrupt", h.corrupt(x.id, Damage::TooLong).await);
@@ -158,7 +158,7 @@ pub async fn get_longer_than_max_is_corrupt_unread(h: &dyn Harness) -> Outcome {
     Ok(Passed)
 }
 
-pub async fn fifty_identical_puts_all_ok(h: &dyn Harness) -> Outcome {
+pub async fn fifty_identical_puts_all_ok(h: &Trial<'_>) -> Outcome {
     let (store, x) = (must!(G8, h.open().await), sample(1, 20_000));
     let mut puts = JoinSet::new();
     for _ in 0..50 {

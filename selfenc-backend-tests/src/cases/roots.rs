@@ -8,7 +8,7 @@ use selfenc_core::store::{Backend, Durability, Expect, Root, RootName, RootStore
 use tokio::task::JoinSet;
 
 use crate::data::{listed, noise, root, sample};
-use crate::{Failure, Harness, Outcome, Verdict::*};
+use crate::{Failure, Outcome, Trial, Verdict::*};
 
 /// Opens the store; without roots the case ends here.
 macro_rules! open {
@@ -57,14 +57,14 @@ fn is_value(root: Option<&Root>, value: &[u8]) -> bool {
     root.is_some_and(|root| root.value == value)
 }
 
-pub async fn absent_is_none(h: &dyn Harness) -> Outcome {
+pub async fn absent_is_none(h: &Trial<'_>) -> Outcome {
     let store = open!(h);
     check_eq!(Roots, load(&*store, &root("a")).await?, None, "a root never set");
     check_eq!(Roots, names(&*store).await?, [], "names in a fresh store");
     Ok(Passed)
 }
 
-pub async fn create_if_absent(h: &dyn Harness) -> Outcome {
+pub async fn create_if_absent(h: &Trial<'_>) -> Outcome {
     let (store, a) = (open!(h), root("a"));
     let version = set(&*store, &a, Expect::Absent, b"one").await?;
     let expected = Root { value: Bytes::from_static(b"one"), version };
@@ -72,7 +72,7 @@ pub async fn create_if_absent(h: &dyn Harness) -> Outcome {
     Ok(Passed)
 }
 
-pub async fn create_conflict_returns_current(h: &dyn Harness) -> Outcome {
+pub async fn create_conflict_returns_current(h: &Trial<'_>) -> Outcome {
     let (store, a) = (open!(h), root("a"));
     let version = set(&*store, &a, Expect::Absent, b"one").await?;
     let current = Root { value: Bytes::from_static(b"one"), version };
@@ -82,7 +82,7 @@ pub async fn create_conflict_returns_current(h: &dyn Harness) -> Outcome {
     Ok(Passed)
 }
 
-pub async fn swap_with_current_version(h: &dyn Harness) -> Outcome {
+pub async fn swap_with_current_version(h: &Trial<'_>) -> Outcome {
     let (store, a) = (open!(h), root("a"));
     let mut expect = Expect::Absent;
     for n in 0..10_u8 {
@@ -93,7 +93,7 @@ pub async fn swap_with_current_version(h: &dyn Harness) -> Outcome {
     Ok(Passed)
 }
 
-pub async fn swap_with_stale_version_changes_nothing(h: &dyn Harness) -> Outcome {
+pub async fn swap_with_stale_version_changes_nothing(h: &Trial<'_>) -> Outcome {
     let (store, a) = (open!(h), root("a"));
     let stale = set(&*store, &a, Expect::Absent, b"one").await?;
     let version = set(&*store, &a, Expect::Version(stale.clone()), b"two").await?;
@@ -109,7 +109,7 @@ pub async fn swap_with_stale_version_changes_nothing(h: &dyn Harness) -> Outcome
     Ok(Passed)
 }
 
-pub async fn remove_with_version(h: &dyn Harness) -> Outcome {
+pub async fn remove_with_version(h: &Trial<'_>) -> Outcome {
     let (store, a) = (open!(h), root("a"));
     let version = set(&*store, &a, Expect::Absent, b"one").await?;
     check_eq!(Roots, swap(&*store, &a, Expect::Version(version), None).await?, Swap::Done(None), "removal");
@@ -118,7 +118,7 @@ pub async fn remove_with_version(h: &dyn Harness) -> Outcome {
     Ok(Passed)
 }
 
-pub async fn remove_absent_is_a_conflict_or_nothing(h: &dyn Harness) -> Outcome {
+pub async fn remove_absent_is_a_conflict_or_nothing(h: &Trial<'_>) -> Outcome {
     let (store, a) = (open!(h), root("a"));
     check_eq!(Roots, swap(&*store, &a, Expect::Absent, None).await?, Swap::Done(None), "nothing to nothing");
     let gone = set(&*store, &a, Expect::Absent, b"one").await?;
@@ -133,7 +133,7 @@ pub async fn remove_absent_is_a_conflict_or_nothing(h: &dyn Harness) -> Outcome 
     Ok(Passed)
 }
 
-pub async fn aba_is_detected(h: &dyn Harness) -> Outcome {
+pub async fn aba_is_detected(h: &Trial<'_>) -> Outcome {
     let (store, a) = (open!(h), root("a"));
     let first = set(&*store, &a, Expect::Absent, b"A").await?;
     let second = set(&*store, &a, Expect::Version(first.clone()), b"B").await?;
@@ -144,7 +144,7 @@ pub async fn aba_is_detected(h: &dyn Harness) -> Outcome {
     Ok(Passed)
 }
 
-pub async fn same_bytes_new_version(h: &dyn Harness) -> Outcome {
+pub async fn same_bytes_new_version(h: &Trial<'_>) -> Outcome {
     let (store, a) = (open!(h), root("a"));
     let first = set(&*store, &a, Expect::Absent, b"same").await?;
     let second = set(&*store, &a, Expect::Version(first.clone()), b"same").await?;
@@ -154,7 +154,7 @@ pub async fn same_bytes_new_version(h: &dyn Harness) -> Outcome {
     Ok(Passed)
 }
 
-pub async fn tombstone_then_create(h: &dyn Harness) -> Outcome {
+pub async fn tombstone_then_create(h: &Trial<'_>) -> Outcome {
     let (store, a) = (open!(h), root("a"));
     let mut seen = Vec::new();
     for _ in 0..3 {
@@ -176,7 +176,7 @@ pub async fn tombstone_then_create(h: &dyn Harness) -> Outcome {
     Ok(Passed)
 }
 
-pub async fn ten_workers_hundred_increments(h: &dyn Harness) -> Outcome {
+pub async fn ten_workers_hundred_increments(h: &Trial<'_>) -> Outcome {
     let store = open!(h);
     let mut workers = JoinSet::new();
     for _ in 0..10 {
@@ -200,7 +200,7 @@ pub async fn ten_workers_hundred_increments(h: &dyn Harness) -> Outcome {
     Ok(Passed)
 }
 
-pub async fn one_winner_of_fifty_creates(h: &dyn Harness) -> Outcome {
+pub async fn one_winner_of_fifty_creates(h: &Trial<'_>) -> Outcome {
     let store = open!(h);
     let mut creates = JoinSet::new();
     for n in 0..50_u8 {
@@ -221,7 +221,7 @@ pub async fn one_winner_of_fifty_creates(h: &dyn Harness) -> Outcome {
     Ok(Passed)
 }
 
-pub async fn never_torn(h: &dyn Harness) -> Outcome {
+pub async fn never_torn(h: &Trial<'_>) -> Outcome {
     let store = open!(h);
     let mut version = set(&*store, &root("a"), Expect::Absent, &vec![0; 60_000]).await?;
     let mut readers = JoinSet::new();
@@ -254,7 +254,7 @@ pub async fn never_torn(h: &dyn Harness) -> Outcome {
     Ok(Passed)
 }
 
-pub async fn names_lists_all(h: &dyn Harness) -> Outcome {
+pub async fn names_lists_all(h: &Trial<'_>) -> Outcome {
     let store = open!(h);
     let mut all: Vec<_> = (0..50).map(|n| root(&format!("root-{n}"))).collect();
     for name in &all {
@@ -265,7 +265,7 @@ pub async fn names_lists_all(h: &dyn Harness) -> Outcome {
     Ok(Passed)
 }
 
-pub async fn name_rules(h: &dyn Harness) -> Outcome {
+pub async fn name_rules(h: &Trial<'_>) -> Outcome {
     let store = open!(h);
     let (long, wide) = ("x".repeat(255), "ü".repeat(127));
     let hostile = [
@@ -309,7 +309,7 @@ pub async fn name_rules(h: &dyn Harness) -> Outcome {
     Ok(Passed)
 }
 
-pub async fn empty_and_largest_value(h: &dyn Harness) -> Outcome {
+pub async fn empty_and_largest_value(h: &Trial<'_>) -> Outcome {
     let (store, a) = (open!(h), root("a"));
     let mut expect = Expect::Absent;
     for len in [0, 1, 1 << 16, 1 << 20, 0] {
@@ -326,7 +326,7 @@ pub async fn empty_and_largest_value(h: &dyn Harness) -> Outcome {
     Ok(Passed)
 }
 
-pub async fn roots_and_chunks_are_separate_namespaces(h: &dyn Harness) -> Outcome {
+pub async fn roots_and_chunks_are_separate_namespaces(h: &Trial<'_>) -> Outcome {
     let (store, x) = (open!(h), sample(1, 100));
     let name = root(&x.id.to_string());
     let version = set(&*store, &name, Expect::Absent, b"a root named like a chunk").await?;
@@ -343,7 +343,7 @@ pub async fn roots_and_chunks_are_separate_namespaces(h: &dyn Harness) -> Outcom
     Ok(Passed)
 }
 
-pub async fn dropped_swap_is_applied_or_not(h: &dyn Harness) -> Outcome {
+pub async fn dropped_swap_is_applied_or_not(h: &Trial<'_>) -> Outcome {
     let (store, a) = (open!(h), root("a"));
     let mut current = load(&*store, &a).await?;
     for n in 0..30_u8 {
@@ -367,7 +367,7 @@ pub async fn dropped_swap_is_applied_or_not(h: &dyn Harness) -> Outcome {
     Ok(Passed)
 }
 
-pub async fn roots_survive_reopen(h: &dyn Harness) -> Outcome {
+pub async fn roots_survive_reopen(h: &Trial<'_>) -> Outcome {
     let store = open!(h);
     let version = set(&*store, &root("a"), Expect::Absent, b"kept").await?;
     drop(store);

@@ -4,12 +4,12 @@ use bytes::Bytes;
 use selfenc_core::store::{ErrorKind, PutOutcome};
 
 use crate::data::{Sample, listed, noise, sample};
-use crate::{Harness, Outcome, Verdict::Passed};
+use crate::{Outcome, Trial, Verdict::Passed};
 
 /// Chunks longer than this are left to larger scales of the suite.
 const LARGEST_TRIED: u64 = 80 << 20;
 
-async fn round_trip(h: &dyn Harness, all: impl IntoIterator<Item = Sample>) -> Outcome {
+async fn round_trip(h: &Trial<'_>, all: impl IntoIterator<Item = Sample>) -> Outcome {
     let store = must!(G8, h.open().await);
     for x in all {
         let what = format!("a chunk of {} bytes", x.data.len());
@@ -23,7 +23,7 @@ async fn round_trip(h: &dyn Harness, all: impl IntoIterator<Item = Sample>) -> O
     Ok(Passed)
 }
 
-pub async fn empty_chunk(h: &dyn Harness) -> Outcome {
+pub async fn empty_chunk(h: &Trial<'_>) -> Outcome {
     let (store, x) = (must!(G8, h.open().await), Sample::of(Bytes::new()));
     must!(G1, store.put(x.id, x.data.clone()).await);
     check_eq!(G5, must!(G2, store.get(x.id).await), Some(Bytes::new()), "an empty chunk");
@@ -39,17 +39,17 @@ pub async fn empty_chunk(h: &dyn Harness) -> Outcome {
     Ok(Passed)
 }
 
-pub async fn one_byte(h: &dyn Harness) -> Outcome {
+pub async fn one_byte(h: &Trial<'_>) -> Outcome {
     round_trip(h, [sample(1, 1)]).await
 }
 
-pub async fn boundary_sizes(h: &dyn Harness) -> Outcome {
+pub async fn boundary_sizes(h: &Trial<'_>) -> Outcome {
     let near = |n: usize| [n - 1, n, n + 1];
     let edges = [1 << 10, 1 << 12, 1 << 14, 1 << 16, 1 << 20].into_iter().flat_map(near);
     round_trip(h, edges.map(|len| sample(len as u64, len))).await
 }
 
-pub async fn largest_allowed_accepted(h: &dyn Harness) -> Outcome {
+pub async fn largest_allowed_accepted(h: &Trial<'_>) -> Outcome {
     let store = must!(G8, h.open().await);
     let max = store.capabilities().max_chunk_len.min(LARGEST_TRIED);
     let x = Sample::of(vec![7; usize::try_from(max).unwrap_or(usize::MAX)]);
@@ -61,7 +61,7 @@ pub async fn largest_allowed_accepted(h: &dyn Harness) -> Outcome {
     Ok(Passed)
 }
 
-pub async fn above_largest_rejected_and_not_stored(h: &dyn Harness) -> Outcome {
+pub async fn above_largest_rejected_and_not_stored(h: &Trial<'_>) -> Outcome {
     let store = must!(G8, h.open().await);
     let max = store.capabilities().max_chunk_len;
     if max >= LARGEST_TRIED {
@@ -77,7 +77,7 @@ pub async fn above_largest_rejected_and_not_stored(h: &dyn Harness) -> Outcome {
     Ok(Passed)
 }
 
-pub async fn hostile_contents(h: &dyn Harness) -> Outcome {
+pub async fn hostile_contents(h: &Trial<'_>) -> Outcome {
     let contents: [&'static [u8]; 10] = [
         &[0; 5000],
         &[0xff; 5000],
@@ -94,7 +94,7 @@ pub async fn hostile_contents(h: &dyn Harness) -> Outcome {
     round_trip(h, all).await
 }
 
-pub async fn length_is_logical_length(h: &dyn Harness) -> Outcome {
+pub async fn length_is_logical_length(h: &Trial<'_>) -> Outcome {
     // A store that compresses, pads or encrypts below must not let it show.
     let store = must!(G8, h.open().await);
     for data in [Bytes::from(vec![0; 100_000]), noise(1, 100_000), noise(2, 13)] {

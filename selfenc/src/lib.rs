@@ -106,12 +106,19 @@
 //! # }
 //! ```
 //!
+//! # Put retries, limits and caches around a store
+//!
+//! The module [`wrap`] has stores around stores: [`Limit`](wrap::Limit), [`Timeout`](wrap::Timeout),
+//! [`Retry`](wrap::Retry), [`Cache`](wrap::Cache), [`Mirror`](wrap::Mirror) and more. [`StoreSpec`] puts them
+//! around a store by URL, and a `toml:` URL names a file that describes the same.
+//!
 //! # Without async
 //!
 //! [`blocking`] has the same engine and reader for programs that have no async runtime.
 #![forbid(unsafe_code)]
 
 mod open;
+mod spec;
 
 pub use open::{open_store, registry};
 pub use selfenc_core::engine::{
@@ -119,7 +126,10 @@ pub use selfenc_core::engine::{
     GroupSecret, INLINE, MAX_LEN, MAX_LEVEL, MAX_STORED, MapError, Observer, Progress, ReadHandle, Reader,
     Result, Scope, SealKey, Suite, Verified, Written, blocking, name_matches,
 };
-pub use selfenc_core::{Bytes, async_trait, store};
+pub use selfenc_core::{Bytes, async_trait, store, wrap};
+pub use spec::StoreSpec;
+#[cfg(feature = "toml")]
+pub use spec::TomlFactory;
 
 #[cfg(feature = "fs")]
 pub use selfenc_fs::{FsConfig, FsFactory, FsStore};

@@ -2,7 +2,8 @@ use std::sync::Arc;
 
 use selfenc_core::store::{Backend, OpenMode, Registry, Result};
 
-/// The schemes of the backends in this build: `memory:` and `file:`, as the features say.
+/// The schemes of the backends in this build: `memory:` and `file:`, as the features say, and
+/// `toml:` for stores that a file describes.
 #[must_use]
 pub fn registry() -> Registry {
     let registry = Registry::new();
@@ -10,6 +11,8 @@ pub fn registry() -> Registry {
     let registry = registry.register(selfenc_memory::MemoryFactory);
     #[cfg(feature = "fs")]
     let registry = registry.register(selfenc_fs::FsFactory);
+    #[cfg(feature = "toml")]
+    let registry = registry.clone().register(crate::TomlFactory::new(registry));
     registry
 }
 
@@ -22,7 +25,7 @@ pub async fn open_store(url: &str, mode: OpenMode) -> Result<Arc<dyn Backend>> {
     registry().open(url, mode).await
 }
 
-#[cfg(all(test, feature = "memory", feature = "fs"))]
+#[cfg(all(test, feature = "memory", feature = "fs", feature = "toml"))]
 mod tests {
     use selfenc_core::store::ErrorKind;
 
@@ -30,7 +33,7 @@ mod tests {
 
     #[test]
     fn the_default_features_are_registered() {
-        assert_eq!(registry().schemes().collect::<Vec<_>>(), ["file", "memory"]);
+        assert_eq!(registry().schemes().collect::<Vec<_>>(), ["file", "memory", "toml"]);
     }
 
     #[tokio::test]
@@ -43,6 +46,6 @@ mod tests {
         open_store(&url, OpenMode::Existing).await.unwrap();
         open_store("memory:", OpenMode::Create).await.unwrap();
         let unknown = open_store("gopher://x", OpenMode::Create).await.unwrap_err();
-        assert!(unknown.to_string().contains("file, memory"), "{unknown}");
+        assert!(unknown.to_string().contains("file, memory, toml"), "{unknown}");
     }
 }

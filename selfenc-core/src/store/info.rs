@@ -20,6 +20,13 @@ impl StoreInfo {
         let comma = if args.is_empty() { "" } else { ", " };
         Self(format!("{name}({args}{comma}{self})"))
     }
+
+    /// A wrapper around several stores: `name(first, second, …)`.
+    #[must_use]
+    pub fn around(name: &str, stores: impl IntoIterator<Item = Self>) -> Self {
+        let stores: Vec<_> = stores.into_iter().map(|store| store.0).collect();
+        Self(format!("{name}({})", stores.join(", ")))
+    }
 }
 
 impl fmt::Display for StoreInfo {
@@ -36,5 +43,7 @@ mod tests {
     fn wrappers_read_from_the_outside_in() {
         let info = StoreInfo::backend("file", "/x").wrapped("limit", 8).wrapped("retry", "");
         assert_eq!(info.to_string(), "retry(limit(8, file:/x))");
+        let pair = StoreInfo::around("mirror", [info, StoreInfo::backend("file", "/y")]);
+        assert_eq!(pair.to_string(), "mirror(retry(limit(8, file:/x)), file:/y)");
     }
 }

@@ -34,6 +34,6 @@ pub use ext::{BackendExt, ChunkStoreExt, CopyReport, RootStoreExt};
 pub use id::{ChunkId, ParseIdError};
 pub use info::StoreInfo;
 pub use name::{InvalidName, RootName};
-pub use registry::{OpenMode, Registry, StoreFactory};
+pub use registry::{Corner, OpenMode, Registry, StoreFactory};
 pub use root_store::{Expect, Root, RootStore, RootVersion, Swap};
 pub use url::StoreUrl;

@@ -85,6 +85,22 @@ impl StoreUrl {
         Ok(PathBuf::from(decoded.into_owned()))
     }
 
+    /// The same URL, settings included, with `name` as one more part of the path.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`] if `name` is no single part: empty, `.`, `..`, or with a slash in it.
+    pub fn join(&self, name: &str) -> Result<Self> {
+        if matches!(name, "" | "." | "..") || name.contains(['/', '\\']) {
+            return Err(invalid(format!("'{name}' is not a single part of a path")));
+        }
+        let part = utf8_percent_encode(name, PATH_ESCAPES);
+        let path = match self.path.trim_end_matches('/') {
+            "" if self.path.is_empty() => part.to_string(),
+            path => format!("{path}/{part}"),
+        };
+        Ok(Self { path, ..self.clone() })
+    }
+
     /// The query's keys and values, in order.
     pub fn query(&self) -> impl Iterator<Item = (&str, &str)> {
         self.query.iter().map(|(key, value)| (key.as_str(), value.as_str()))
@@ -193,6 +209,27 @@ mod tests {
         let odd = Path::new("/with space/100%?#");
         assert_eq!(StoreUrl::from_path("file", odd).unwrap().to_file_path().unwrap(), odd);
         assert_eq!(path_of(&StoreUrl::from_path("file", odd).unwrap().to_string()), odd.to_str().unwrap());
+    }
+
+    #[test]
+    fn a_joined_part_stands_below_and_keeps_the_settings() {
+        let joined = |url: &str| url.parse::<StoreUrl>().unwrap().join("x y").unwrap();
+        for (url, path) in [
+            ("file:/a", "/a/x y"),
+            ("file:///a/b/", "/a/b/x y"),
+            ("file:a%20b", "a b/x y"),
+            ("file:.", "./x y"),
+            ("file:/", "/x y"),
+            ("file:///", "/x y"),
+        ] {
+            assert_eq!(joined(url).to_file_path().unwrap().to_str(), Some(path), "{url}");
+        }
+        assert_eq!(joined("s3://bucket").path(), "//bucket/x%20y");
+        assert_eq!(joined("scratch:?a=b").path(), "x%20y");
+        assert_eq!(joined("s3://b/p?a=b&c").query().collect::<Vec<_>>(), [("a", "b"), ("c", "")]);
+        for bad in ["", ".", "..", "a/b", "/", "a\\b"] {
+            assert!("file:/a".parse::<StoreUrl>().unwrap().join(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -1,0 +1,253 @@
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use quick_cache::unsync::Cache as Kept;
+use quick_cache::{OptionsBuilder, Weighter};
+
+use super::flight::{Flight, Landing};
+use crate::store::{ChunkId, PutOutcome};
+
+/// What an entry counts for beside its bytes: its name, its handle and its place.
+pub(super) const ENTRY: u64 = 128;
+
+/// One chunk takes at most this part of the budget.
+const LARGEST: u64 = 4;
+
+/// What is known, what is being found out, and how that went.
+pub(super) struct State {
+    table: Mutex<Table>,
+    budget: u64,
+    pub(super) hits: AtomicU64,
+    pub(super) misses: AtomicU64,
+    pub(super) damaged: AtomicU64,
+}
+
+struct Table {
+    kept: Kept<ChunkId, Entry, Weigh>,
+    under_way: HashMap<ChunkId, UnderWay>,
+}
+
+/// What the cache knows of a chunk.
+#[derive(Clone)]
+pub(super) enum Entry {
+    Here(Bytes),
+    Absent,
+}
+
+/// What goes on about one chunk while anybody holds a ticket for it.
+#[derive(Default)]
+struct UnderWay {
+    tickets: usize,
+    /// Deletes that began or ended: bytes that were asked for before one are not kept after it.
+    deletes: u64,
+    /// Puts that ended: absence that was seen before one is not kept after it.
+    puts: u64,
+    flight: Option<Landing>,
+}
+
+#[derive(Clone)]
+struct Weigh;
+
+impl Weighter<ChunkId, Entry> for Weigh {
+    fn weight(&self, _: &ChunkId, entry: &Entry) -> u64 {
+        match entry {
+            Entry::Here(data) => data.len() as u64 + ENTRY,
+            Entry::Absent => ENTRY,
+        }
+    }
+}
+
+impl State {
+    pub(super) fn new(budget: u64) -> Arc<Self> {
+        // The number of items is only a hint for the first allocation and for how much history is kept.
+        let items = usize::try_from(budget >> 16).unwrap_or(usize::MAX).clamp(16, 1 << 16);
+        let options = OptionsBuilder::new().estimated_items_capacity(items).weight_capacity(budget).build();
+        let options = options.expect("both required settings are given");
+        let kept = Kept::with_options(options, Weigh, Default::default(), Default::default());
+        Arc::new(Self {
+            table: Mutex::new(Table { kept, under_way: HashMap::new() }),
+            budget,
+            hits: AtomicU64::new(0),
+            misses: AtomicU64::new(0),
+            damaged: AtomicU64::new(0),
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) const fn budget(&self) -> u64 {
+        self.budget
+    }
+
+    pub(super) fn bytes(&self) -> u64 {
+        self.lock().kept.weight()
+    }
+
+    /// Whether a chunk of this length may be kept: one that is too large would drive out too many others.
+    pub(super) const fn has_room(&self, len: usize) -> bool {
+        (len as u64).saturating_add(ENTRY) <= self.budget / LARGEST
+    }
+
+    pub(super) fn look_up(&self, id: ChunkId) -> Option<Entry> {
+        self.lock().kept.get(&id).cloned()
+    }
+
+    /// Takes out the entry with these very bytes; one that came in its place meanwhile stays.
+    pub(super) fn evict_damaged(&self, id: ChunkId, data: &Bytes) {
+        let same = |entry: &Entry| matches!(entry, Entry::Here(kept) if kept.as_ptr() == data.as_ptr());
+        if self.lock().kept.remove_if(&id, same).is_some() {
+            self.damaged.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn ticket(self: &Arc<Self>, id: ChunkId) -> Ticket {
+        self.ticket_in(&mut self.lock(), id)
+    }
+
+    fn ticket_in(self: &Arc<Self>, table: &mut Table, id: ChunkId) -> Ticket {
+        let current = table.under_way.entry(id).or_default();
+        current.tickets += 1;
+        Ticket { state: Arc::clone(self), id, deletes: current.deletes, puts: current.puts }
+    }
+
+    /// The flight for this chunk that others wait for already, or a new one from `take_off`.
+    pub(super) fn join(self: &Arc<Self>, id: ChunkId, take_off: impl FnOnce(Ticket) -> Flight) -> Flight {
+        let mut table = self.lock();
+        let current = table.under_way.get(&id).and_then(|current| current.flight.as_ref());
+        if let Some(flight) = current.and_then(Landing::upgrade) {
+            return flight;
+        }
+        let ticket = self.ticket_in(&mut table, id);
+        let flight = take_off(ticket);
+        table.under_way.entry(id).or_default().flight = flight.downgrade();
+        flight
+    }
+
+    /// A delete begins or ends: whatever is known or being found out is void.
+    fn deleted(&self, id: ChunkId) {
+        let mut table = self.lock();
+        let old = table.kept.remove(&id);
+        if let Some(current) = table.under_way.get_mut(&id) {
+            current.deletes += 1;
+            current.flight = None;
+        }
+        drop(table);
+        drop(old);
+    }
+
+    /// A put ends, well or not: the chunk may be there now.
+    fn put(&self, id: ChunkId, outcome: Option<PutOutcome>) {
+        // What was there before may be damaged, and whoever reads it after the put may want to know.
+        let doubtful = matches!(outcome, Some(PutOutcome::Present | PutOutcome::Unchecked));
+        let mut table = self.lock();
+        let old = table.kept.remove_if(&id, |entry| doubtful || matches!(entry, Entry::Absent));
+        if let Some(current) = table.under_way.get_mut(&id) {
+            current.puts += 1;
+            current.flight = None;
+        }
+        drop(table);
+        drop(old);
+    }
+}
+
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("State").field("budget", &self.budget).field("bytes", &self.bytes()).finish()
+    }
+}
+
+/// Somebody's right to tell the cache what he found out about a chunk, unless a delete or a put came in
+/// between.
+pub(super) struct Ticket {
+    state: Arc<State>,
+    id: ChunkId,
+    deletes: u64,
+    puts: u64,
+}
+
+impl Ticket {
+    pub(super) fn keep(&self, data: Bytes) {
+        let mut table = self.state.lock();
+        if table.under_way.get(&self.id).is_some_and(|current| current.deletes == self.deletes) {
+            table.kept.insert(self.id, Entry::Here(data));
+        }
+    }
+
+    pub(super) fn keep_absent(&self) {
+        let mut table = self.state.lock();
+        if table.under_way.get(&self.id).is_some_and(|current| current.puts == self.puts) {
+            table.kept.insert(self.id, Entry::Absent);
+        }
+    }
+
+    /// The flight is over: whoever comes now starts another, and is not given an old answer.
+    pub(super) fn land(&self) {
+        let mut table = self.state.lock();
+        if let Some(current) = table.under_way.get_mut(&self.id)
+            && (current.deletes, current.puts) == (self.deletes, self.puts)
+        {
+            current.flight = None;
+        }
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        let mut table = self.state.lock();
+        if let Some(current) = table.under_way.get_mut(&self.id) {
+            current.tickets -= 1;
+            if current.tickets == 0 {
+                table.under_way.remove(&self.id);
+            }
+        }
+    }
+}
+
+/// A delete: what is known is void from its beginning, and again at its end or when it is dropped.
+pub(super) struct Deleting(Ticket);
+
+impl Deleting {
+    pub(super) fn start(state: &Arc<State>, id: ChunkId) -> Self {
+        let ticket = state.ticket(id);
+        state.deleted(id);
+        Self(ticket)
+    }
+}
+
+impl Drop for Deleting {
+    fn drop(&mut self) {
+        self.0.state.deleted(self.0.id);
+    }
+}
+
+/// A put: absence is void at its end or when it is dropped.
+pub(super) struct Putting {
+    ticket: Ticket,
+    over: bool,
+}
+
+impl Putting {
+    pub(super) fn start(state: &Arc<State>, id: ChunkId) -> Self {
+        Self { ticket: state.ticket(id), over: false }
+    }
+
+    /// The store said `Ok`. The ticket may keep the bytes if they are new there.
+    pub(super) fn done(&mut self, outcome: PutOutcome) -> Option<&Ticket> {
+        self.over = true;
+        self.ticket.state.put(self.ticket.id, Some(outcome));
+        (outcome == PutOutcome::Inserted).then_some(&self.ticket)
+    }
+}
+
+impl Drop for Putting {
+    fn drop(&mut self) {
+        if !self.over {
+            self.ticket.state.put(self.ticket.id, None);
+        }
+    }
+}

@@ -158,6 +158,13 @@ impl Error {
         self
     }
 
+    /// The same again, for somebody else who waited for the same thing, without its source.
+    pub(crate) fn repeat(&self) -> Self {
+        let Inner { kind, transient, attempts, op, chunk, .. } = *self.0;
+        let message = self.0.message.clone();
+        Self(Box::new(Inner { kind, transient, attempts, op, chunk, message, source: None }))
+    }
+
     /// What kind of error this is.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {

@@ -1,4 +1,24 @@
 //! Stores around stores: each adds one thing and forwards everything else.
+//!
+//! | wrapper | adds |
+//! |---|---|
+//! | [`Limit`] | at most so many requests at once |
+//! | [`Timeout`] | a deadline for each request |
+//! | [`Retry`] | another try of what failed for a passing reason |
+//! | [`Cache`] | chunks kept in memory, and one request for what many want |
+//! | [`Verify`] | a check of every chunk against its name |
+//! | [`Mirror`] | several stores that hold the same, and heal each other |
+//! | [`Tiered`] | a fast store in front of a slow one |
+//! | [`Prefix`] | a name space of its own for roots |
+//! | [`ReadOnly`] | a refusal to change anything |
+//! | [`Observe`] | counters and `tracing` events |
+//! | [`Faulty`] | faults from a seed, for tests |
+//!
+//! The order that serves most programs, from the outside in: `Observe(Cache(Retry(Timeout(Limit(store)))))`.
+//! A limit inside keeps retries from crowding the service; a time-out inside a retry is for one attempt.
+//!
+//! A wrapper's capabilities are the weakest of what it wraps, and its `info` reads like
+//! `retry(limit(8, file:/x))`.
 
 mod cache;
 mod faulty;

@@ -231,7 +231,9 @@ impl Probe {
         self.gate(op, At::Start).await;
         let delay = self.state().delays.get(op).copied();
         if let Some(delay) = delay {
-            tokio::time::sleep(delay).await;
+            // In two steps, as an answer comes in pieces: who is not polled misses the second.
+            tokio::time::sleep(delay / 2).await;
+            tokio::time::sleep(delay - delay / 2).await;
         }
         match call.step {
             Step::Before(kind) => Err(call.error(kind)),

@@ -44,18 +44,7 @@ impl Landing {
 
 /// An error that says the same, for another passenger.
 fn copy(shared: &Arc<Error>) -> Error {
-    let like = |message: String| {
-        let mut error = Error::new(shared.kind(), shared.op(), message).with_transient(shared.is_transient());
-        if let Some(id) = shared.chunk() {
-            error = error.with_chunk(id);
-        }
-        error.with_attempts(shared.attempts().unwrap_or(0))
-    };
-    // An error's words can be had only as a whole; the empty message shows what to take off.
-    let (text, bare) = (shared.to_string(), like(String::new()).with_attempts(0).to_string());
-    let tail = shared.attempts().map_or(String::new(), |n| format!(" (gave up after {n} attempts)"));
-    let message = text.strip_prefix(&bare).and_then(|rest| rest.strip_suffix(&tail)).unwrap_or(&text);
-    let error = like(message.trim_start_matches(": ").to_owned());
+    let error = shared.repeat();
     if shared.source().is_some() { error.with_source(Cause(Arc::clone(shared))) } else { error }
 }
 

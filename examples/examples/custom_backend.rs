@@ -1,7 +1,8 @@
-//! A store of one's own: five methods. The rest (batches, `stat`, counting, copying) comes from the traits.
+//! A backend in ten minutes: the store, its harness, and the suite that says whether it is one.
+//! `docs/write-a-backend.md` walks through it.
 //!
-//! This one keeps chunks in a map. A real one would keep them in a service and say `OnPut` once its
-//! acknowledgement survives a crash; the guarantees to keep are listed on `ChunkStore`.
+//! `cargo run -p selfenc-examples --example custom_backend` runs the suite as a program does;
+//! `cargo test -p selfenc-examples --example custom_backend` runs each case as a test.
 #![allow(clippy::print_stdout)]
 
 use std::collections::BTreeMap;
@@ -10,12 +11,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::stream::{self, BoxStream, StreamExt};
 use selfenc::store::{
-    Capabilities, ChunkId, ChunkMeta, ChunkStore, ChunkStoreExt, Durability, PutOutcome, Result,
+    Backend, Capabilities, ChunkId, ChunkMeta, ChunkStore, ChunksOnly, Durability, PutOutcome, Result,
 };
-use selfenc::{Bytes, EncryptionConfig, Engine, Scope, async_trait};
+use selfenc::{Bytes, async_trait};
+use selfenc_backend_tests::{Harness, Options};
 
-#[derive(Debug, Default)]
-struct Shelf(Mutex<BTreeMap<ChunkId, Bytes>>);
+/// Chunks in a map. Clones share it, as two connections share a service.
+#[derive(Clone, Debug, Default)]
+struct Shelf(Arc<Mutex<BTreeMap<ChunkId, Bytes>>>);
 
 impl Shelf {
     fn chunks(&self) -> MutexGuard<'_, BTreeMap<ChunkId, Bytes>> {
@@ -26,19 +29,15 @@ impl Shelf {
 #[async_trait]
 impl ChunkStore for Shelf {
     fn capabilities(&self) -> Capabilities {
-        Capabilities::new(Durability::Volatile).with_shared(false).with_roots(false)
+        Capabilities::new(Durability::Volatile)
     }
 
     async fn put(&self, id: ChunkId, data: Bytes) -> Result<PutOutcome> {
         self.capabilities().check_len(id, &data)?;
         let len = data.len();
-        let before = self.chunks().insert(id, data);
         // A chunk of another length was damaged, and is whole now.
-        Ok(if before.is_some_and(|old| old.len() == len) {
-            PutOutcome::Present
-        } else {
-            PutOutcome::Inserted
-        })
+        let whole = self.chunks().insert(id, data).is_some_and(|old| old.len() == len);
+        Ok(if whole { PutOutcome::Present } else { PutOutcome::Inserted })
     }
 
     async fn get(&self, id: ChunkId) -> Result<Option<Bytes>> {
@@ -58,17 +57,32 @@ impl ChunkStore for Shelf {
     }
 }
 
+/// How the suite gets at a shelf.
+#[derive(Debug, Default)]
+struct ShelfHarness(Mutex<Shelf>);
+
+#[async_trait]
+impl Harness for ShelfHarness {
+    /// A new, empty store.
+    async fn open(&self) -> Result<Arc<dyn Backend>> {
+        let shelf = Shelf::default();
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = shelf.clone();
+        Ok(Arc::new(ChunksOnly::new(shelf)))
+    }
+
+    /// The store that was made last, by another handle.
+    async fn second(&self) -> Option<Result<Arc<dyn Backend>>> {
+        let shelf = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Some(Ok(Arc::new(ChunksOnly::new(shelf))))
+    }
+}
+
+#[cfg(test)]
+selfenc_backend_tests::conformance!(mod shelf = ShelfHarness::default());
+
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let shelf = Arc::new(Shelf::default());
-    let data: Vec<u8> = (0..5_000_000u32).map(|i| (i % 251) as u8).collect();
-
-    let engine = Engine::new(EncryptionConfig::new())?;
-    let written = engine.write_bytes(shelf.clone(), &Scope::Private, &data).await?;
-    println!("{} bytes became {} chunks", data.len(), shelf.count().await?);
-
-    let verified = engine.open(shelf, written.map).verify().await?;
-    assert_eq!(verified.bytes, data.len() as u64);
-    println!("read back and checked: {} bytes", verified.bytes);
-    Ok(())
+async fn main() -> Result<(), String> {
+    let report = selfenc_backend_tests::run(&ShelfHarness::default(), &Options::new()).await;
+    println!("{report}");
+    if report.is_ok() { Ok(()) } else { Err("the shelf does not keep the contract".to_owned()) }
 }

@@ -3,6 +3,7 @@
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::commands::{cat, completions, decrypt, encrypt, info, keygen, names, store, verify};
+use crate::corners::Corners;
 use crate::exit::{self, Result};
 use crate::ui::Ui;
 
@@ -33,7 +34,7 @@ pub(crate) enum Command {
     Verify(verify::Verify),
     /// Tell what a data map says; never prints keys
     Info(info::Info),
-    /// Look after a store: list, stat, scrub, copy
+    /// Look after a store: list, stat, scrub, copy, test, bench
     Store(store::Store),
     /// List the names under which maps are published in a store
     Names(names::Names),
@@ -47,19 +48,26 @@ pub(crate) enum Command {
 
 impl Command {
     /// Runs the command to its end.
-    pub(crate) async fn run(self, ui: Ui) -> Result<()> {
+    ///
+    /// What is in `corners` when it ends is removed then.
+    pub(crate) async fn run(self, ui: Ui, corners: Corners) -> Result<()> {
         match self {
             Self::Encrypt(args) => encrypt::run(args, ui).await,
             Self::Decrypt(args) => decrypt::run(args, ui).await,
             Self::Cat(args) => cat::run(args, ui).await,
             Self::Verify(args) => verify::run(args, ui).await,
             Self::Info(args) => info::run(args).await,
-            Self::Store(args) => store::run(args, ui).await,
+            Self::Store(args) => store::run(args, ui, corners).await,
             Self::Names(args) => names::list(args).await,
             Self::RmName(args) => names::remove(args, ui).await,
             Self::Keygen(args) => keygen::run(&args, ui),
             Self::Completions(args) => completions::run(&args, Cli::command()),
         }
+    }
+
+    /// Whether it drives a store as hard as it can.
+    pub(crate) fn strains_the_store(&self) -> bool {
+        matches!(self, Self::Store(args) if args.strains_it())
     }
 }
 

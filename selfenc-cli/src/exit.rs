@@ -18,15 +18,18 @@ Exit codes:
   2    wrong usage: unknown options, settings that do not work, a bad store URL
   3    damaged or missing data: a corrupt or missing chunk, a damaged map, an unknown name
   4    the store is not there, cannot be reached, is locked or refuses access
+  5    the store failed cases of 'selfenc store test'
   130  interrupted (Ctrl-C); 143 terminated; 129 the terminal is gone;
        141 the reader of the output is gone
   After these and every failure no half-written file is left. A run that is killed
-  outright (kill -9) may leave a file '.selfenc-*.part' beside its output.";
+  outright (kill -9) may leave a file '.selfenc-*.part' beside its output, and a store
+  test or bench its 'selfenc-test-*' in the store's folder.";
 
 const FAILED: u8 = 1;
 const USAGE: u8 = 2;
 const DAMAGED: u8 = 3;
 const STORE: u8 = 4;
+const FAULTY: u8 = 5;
 const BROKEN_PIPE: u8 = 141;
 
 /// What the command's functions return.
@@ -61,6 +64,11 @@ impl Failure {
         Self { code: STORE, ..Self::new(line) }
     }
 
+    /// A store does not keep its contract.
+    pub(crate) fn faulty_store(line: impl Into<String>) -> Self {
+        Self { code: FAULTY, ..Self::new(line) }
+    }
+
     /// A signal ended the run.
     pub(crate) fn interrupted(code: u8) -> Self {
         let word = if code == 130 { "interrupted" } else { "terminated" };
@@ -84,6 +92,13 @@ impl Failure {
     /// The same, saying what it is about.
     pub(crate) fn about(mut self, what: &str) -> Self {
         self.line = format!("{what}: {}", self.line);
+        self
+    }
+
+    /// The same, and then another; the exit code stays.
+    pub(crate) fn and(mut self, other: Self) -> Self {
+        self.line = [self.line, other.line].join("; ");
+        self.hint = other.hint.or(self.hint);
         self
     }
 

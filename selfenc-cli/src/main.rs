@@ -3,6 +3,7 @@
 
 mod args;
 mod commands;
+mod corners;
 mod exit;
 mod folders;
 mod maps;
@@ -17,12 +18,14 @@ mod ui;
 
 use std::io;
 use std::process::ExitCode;
+use std::thread::available_parallelism;
 use std::time::Duration;
 
 use clap::Parser;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::args::Cli;
+use crate::corners::Corners;
 use crate::exit::{Context, Failure, Result};
 use crate::ui::Ui;
 
@@ -34,11 +37,20 @@ const GRACE: Duration = Duration::from_millis(500);
 /// twice the memory budget of a 4 GiB run, and read it no faster.
 const FILE_THREADS: usize = 4;
 
+/// Threads for tasks when a store is tested, at least: some cases keep one busy and ask another to go on.
+const TEST_THREADS: usize = 4;
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     log_to_stderr();
     let ui = Ui::new(cli.quiet);
-    let result = match Builder::new_multi_thread().max_blocking_threads(FILE_THREADS).enable_all().build() {
+    let mut runtime = Builder::new_multi_thread();
+    if cli.command.strains_the_store() {
+        runtime.worker_threads(available_parallelism().map_or(TEST_THREADS, |n| n.get().max(TEST_THREADS)));
+    } else {
+        runtime.max_blocking_threads(FILE_THREADS);
+    }
+    let result = match runtime.enable_all().build() {
         Ok(runtime) => run(runtime, cli, ui),
         Err(e) => Err(e).context("cannot start the runtime"),
     };
@@ -51,15 +63,27 @@ fn main() -> ExitCode {
 /// Runs the command in a task of its own, so that a signal is seen whatever the command waits for.
 fn run(runtime: Runtime, cli: Cli, ui: Ui) -> Result<()> {
     let result = runtime.block_on(async {
-        let mut task = tokio::spawn(cli.command.run(ui));
-        let failure = tokio::select! {
-            done = &mut task => return done.unwrap_or_else(|e| std::panic::resume_unwind(e.into_panic())),
-            failure = interruption() => failure,
+        let corners = Corners::default();
+        let mut task = tokio::spawn(cli.command.run(ui, corners.clone()));
+        let ended = tokio::select! {
+            done = &mut task => done,
+            failure = interruption() => {
+                // Dropping the command's future cancels it and removes its temporary files.
+                task.abort();
+                let _ = tokio::time::timeout(GRACE, task).await;
+                Ok(Err(failure))
+            }
         };
-        // Dropping the command's future cancels it and removes its temporary files.
-        task.abort();
-        let _ = tokio::time::timeout(GRACE, task).await;
-        Err(failure)
+        // Removing what a test stored may take longer; a second signal ends it.
+        let removed = tokio::select! {
+            removed = corners.close() => removed,
+            failure = interruption() => Err(failure.and(corners.abandoned())),
+        };
+        let result = ended.unwrap_or_else(|e| std::panic::resume_unwind(e.into_panic()));
+        match (result, removed) {
+            (Err(failure), Err(left)) => Err(failure.and(left)),
+            (result, removed) => result.and(removed),
+        }
     });
     runtime.shutdown_timeout(GRACE);
     result

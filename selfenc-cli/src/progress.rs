@@ -6,6 +6,7 @@ use selfenc::{Observer, Progress};
 use crate::ui::Ui;
 
 const BAR: &str = "{prefix} {bar:30} {binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec} {eta} left";
+const STEPS: &str = "{prefix} {bar:30} {pos}/{len} {elapsed} {wide_msg}";
 const SPINNER: &str = "{prefix} {spinner} {binary_bytes} {binary_bytes_per_sec}";
 
 /// A progress bar over bytes on standard error; drawn only if that is a terminal, and removed at the end.
@@ -17,14 +18,7 @@ pub(crate) struct Meter {
 impl Meter {
     /// A bar up to `total` bytes, or a spinner where the total is not known.
     pub(crate) fn new(ui: Ui, doing: &'static str, total: Option<u64>) -> Self {
-        // indicatif itself draws nothing where standard error is no terminal.
-        let target = if ui.quiet() { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
-        let bar = ProgressBar::with_draw_target(total, target).with_prefix(doing);
-        let template = if total.is_some() { BAR } else { SPINNER };
-        if let Ok(style) = ProgressStyle::with_template(template) {
-            bar.set_style(style);
-        }
-        Self { bar }
+        Self { bar: bar(ui, doing, total, if total.is_some() { BAR } else { SPINNER }) }
     }
 
     /// Counts `bytes` more.
@@ -41,6 +35,40 @@ impl Meter {
     pub(crate) fn done(&self) {
         self.bar.finish_and_clear();
     }
+}
+
+/// The same over steps that have names.
+#[derive(Clone, Debug)]
+pub(crate) struct Steps {
+    bar: ProgressBar,
+}
+
+impl Steps {
+    /// A bar up to `total` steps.
+    pub(crate) fn new(ui: Ui, doing: &'static str, total: u64) -> Self {
+        Self { bar: bar(ui, doing, Some(total), STEPS) }
+    }
+
+    /// Counts one more, called `name`.
+    pub(crate) fn next(&self, name: &str) {
+        self.bar.set_message(name.to_owned());
+        self.bar.inc(1);
+    }
+
+    /// Removes the bar.
+    pub(crate) fn done(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+fn bar(ui: Ui, doing: &'static str, total: Option<u64>, template: &str) -> ProgressBar {
+    // indicatif itself draws nothing where standard error is no terminal.
+    let target = if ui.quiet() { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+    let bar = ProgressBar::with_draw_target(total, target).with_prefix(doing);
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style);
+    }
+    bar
 }
 
 /// Shows how far the engine is, in bytes of the file.

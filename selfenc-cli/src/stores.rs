@@ -20,9 +20,14 @@ pub(crate) struct StoreArg {
 impl StoreArg {
     /// Opens the store that was named, or the default one.
     pub(crate) async fn open(&self, mode: OpenMode) -> Result<Arc<dyn Backend>> {
+        open(&self.url(mode)?, mode).await
+    }
+
+    /// The URL that was named, or that of the default store; the folder above that is made if `mode` may.
+    fn url(&self, mode: OpenMode) -> Result<String> {
         match self.store.clone().map_or_else(from_environment, |url| Ok(Some(url)))? {
-            Some(url) => open(&url, mode).await,
-            None => open_default(mode).await,
+            Some(url) => Ok(url),
+            None => default_url(mode),
         }
     }
 }
@@ -37,7 +42,12 @@ pub(crate) struct UrlArg {
 impl UrlArg {
     /// Opens the store, which must be there.
     pub(crate) async fn open(&self) -> Result<Arc<dyn Backend>> {
-        StoreArg { store: self.url.clone() }.open(OpenMode::Existing).await
+        open(&self.url()?, OpenMode::Existing).await
+    }
+
+    /// The URL of the store.
+    pub(crate) fn url(&self) -> Result<String> {
+        StoreArg { store: self.url.clone() }.url(OpenMode::Existing)
     }
 }
 
@@ -54,8 +64,8 @@ pub(crate) async fn open(url: &str, mode: OpenMode) -> Result<Arc<dyn Backend>> 
     Ok(selfenc::open_store(url, mode).await?)
 }
 
-/// Opens the file store in the user's data folder.
-async fn open_default(mode: OpenMode) -> Result<Arc<dyn Backend>> {
+/// The file store in the user's data folder.
+fn default_url(mode: OpenMode) -> Result<String> {
     let path = data_dir()?.join("store");
     if mode == OpenMode::Create {
         create_private_dir(&path)?;
@@ -66,5 +76,5 @@ async fn open_default(mode: OpenMode) -> Result<Arc<dyn Backend>> {
     }
     let url = StoreUrl::from_path("file", &path)
         .map_err(|e| Failure::from(e).hint("name a store with --store or $SELFENC_STORE"))?;
-    open(&url.to_string(), mode).await
+    Ok(url.to_string())
 }

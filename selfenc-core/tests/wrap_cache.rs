@@ -385,3 +385,37 @@ async fn a_storm_reads_nothing_that_was_deleted_and_nothing_wrong() {
     }
     assert_eq!(store.stats().evicted_damaged, 0);
 }
+
+#[tokio::test]
+async fn what_was_read_before_a_put_is_not_kept_after_it() {
+    let store = cache();
+    store.inner().plant(id(1), Bytes::from_static(b"trunc"));
+    store.inner().hold("get", At::End);
+    let early = get(&store, 1);
+    store.inner().until_waiting("get", 1).await;
+    assert_eq!(
+        store.put(id(1), Bytes::from_static(b"truncated no more")).await.unwrap(),
+        PutOutcome::Inserted
+    );
+    store.inner().release("get");
+    early.await.unwrap().unwrap();
+    assert_eq!(store.get(id(1)).await.unwrap().unwrap(), "truncated no more");
+}
+
+#[tokio::test]
+async fn of_puts_at_once_none_is_kept() {
+    let store = cache();
+    for at in [At::Start, At::End] {
+        store.inner().hold("put", at);
+        let puts = ["a", "of another length"].map(|data| {
+            let store = store.clone();
+            tokio::spawn(async move { store.put(id(1), Bytes::from(data)).await })
+        });
+        store.inner().until_waiting("put", 2).await;
+        store.inner().release("put");
+        for put in puts {
+            put.await.unwrap().unwrap();
+        }
+        assert_eq!(store.get(id(1)).await.unwrap(), store.inner().peek(id(1)));
+    }
+}

@@ -1,4 +1,6 @@
-use std::path::PathBuf;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -7,7 +9,9 @@ use selfenc_core::store::{
     StoreUrl,
 };
 
+use crate::destroy::destroy;
 use crate::error::failed;
+use crate::open::not_a_folder;
 use crate::os::{Os, RealOs};
 use crate::{FsEngine, FsStore};
 
@@ -99,11 +103,7 @@ impl FsConfig {
     /// # Panics
     /// Outside a tokio runtime.
     pub async fn open(self, mode: OpenMode) -> Result<FsStore> {
-        match tokio::task::spawn_blocking(move || self.open_engine(mode)).await {
-            Ok(engine) => engine.map(Blocking::new),
-            Err(e) if e.is_panic() => std::panic::resume_unwind(e.into_panic()),
-            Err(_) => Err(Error::new(ErrorKind::Closed, "open", "the runtime is shutting down")),
-        }
+        off_the_executor("open", move || self.open_engine(mode)).await.map(Blocking::new)
     }
 
     /// Opens the store without a runtime, for [`Blocking`] or for blocking use.
@@ -115,8 +115,7 @@ impl FsConfig {
             let message = "a filesystem store is durable on put or on flush, not volatile";
             return Err(Error::new(ErrorKind::InvalidInput, "open", message));
         }
-        // Absolute, so that it stays the same when the program changes its folder.
-        let dir = std::path::absolute(&self.dir).map_err(|e| failed("open", "find", &self.dir, e))?;
+        let dir = absolute("open", &self.dir)?;
         FsEngine::open(self.os, dir, mode, self.durability, self.max_chunk_len)
     }
 }
@@ -134,5 +133,48 @@ impl StoreFactory for FsFactory {
 
     async fn open(&self, url: &StoreUrl, mode: OpenMode) -> Result<Arc<dyn Backend>> {
         Ok(Arc::new(FsConfig::from_url(url)?.open(mode).await?))
+    }
+
+    /// A folder in that of `url`, which must be there; whether it is a store does not matter. A store
+    /// looks at no other names in its folder than its own.
+    async fn corner(&self, url: &StoreUrl, name: &str) -> Result<StoreUrl> {
+        let dir = FsConfig::from_url(url)?.dir;
+        off_the_executor("corner", move || check_folder(&absolute("corner", &dir)?)).await?;
+        url.join(name)
+    }
+
+    /// Removes the store's files, and the folder if nothing else is in it. Other files, and whatever is
+    /// behind a symbolic link, are left.
+    async fn destroy(&self, url: &StoreUrl) -> Result<()> {
+        let dir = FsConfig::from_url(url)?.dir;
+        off_the_executor("destroy", move || destroy(absolute("destroy", &dir)?)).await
+    }
+}
+
+async fn off_the_executor<T: Send + 'static>(
+    op: &'static str,
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(e) if e.is_panic() => std::panic::resume_unwind(e.into_panic()),
+        Err(_) => Err(Error::new(ErrorKind::Closed, op, "the runtime is shutting down")),
+    }
+}
+
+/// Absolute, so that it stays the same when the program changes its folder.
+fn absolute(op: &'static str, dir: &Path) -> Result<PathBuf> {
+    std::path::absolute(dir).map_err(|e| failed(op, "find", dir, e))
+}
+
+fn check_folder(dir: &Path) -> Result<()> {
+    match fs::metadata(dir) {
+        Ok(found) if found.is_dir() => Ok(()),
+        Ok(_) => Err(not_a_folder("corner", dir)),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {
+            let message = format!("{}: there is no such folder; make it, or check the path", dir.display());
+            Err(Error::new(ErrorKind::ContainerMissing, "corner", message).with_source(e))
+        }
+        Err(e) => Err(failed("corner", "look at", dir, e)),
     }
 }

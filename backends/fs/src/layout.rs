@@ -72,6 +72,12 @@ pub(crate) fn parse_chunk(shard: u8, name: &OsStr) -> Option<ChunkId> {
     format!("{shard:02x}{rest}").parse().ok()
 }
 
+/// The first byte of the ids whose folder has this name.
+pub(crate) fn parse_shard(name: &OsStr) -> Option<u8> {
+    let digits = name.to_str().filter(|name| name.len() == 2 && is_lower_hex(name))?;
+    u8::from_str_radix(digits, 16).ok()
+}
+
 /// Hashed, so that no name can trouble a file system: not by its length, its case or its characters.
 pub(crate) fn root_file_name(name: &RootName) -> String {
     blake3::hash(name.as_str().as_bytes()).to_hex().to_string()
@@ -129,6 +135,15 @@ mod tests {
         let text = name.to_str().unwrap();
         for bad in [&text[1..], &text.to_uppercase(), &format!("{text}0"), &format!("{}-", &text[1..]), ""] {
             assert_eq!(parse_chunk(0xff, OsStr::new(bad)), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn shard_names() {
+        assert_eq!(parse_shard(OsStr::new("00")), Some(0));
+        assert_eq!(parse_shard(OsStr::new("af")), Some(0xaf));
+        for bad in ["", "a", "AF", "+1", "0g", "000"] {
+            assert_eq!(parse_shard(OsStr::new(bad)), None, "{bad}");
         }
     }
 

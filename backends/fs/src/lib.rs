@@ -49,6 +49,7 @@
 #![forbid(unsafe_code)]
 
 mod config;
+mod destroy;
 mod error;
 mod layout;
 mod open;

@@ -14,7 +14,7 @@ use crate::os::Os;
 use crate::session::sweep;
 
 /// Longer than any marker.
-const MAX_MARKER_LEN: u64 = 256;
+pub(crate) const MAX_MARKER_LEN: u64 = 256;
 
 impl FsEngine {
     pub(crate) fn open(
@@ -35,22 +35,22 @@ impl FsEngine {
     fn find(&self) -> Result<Found> {
         let (dir, marker) = (&self.layout.dir, &self.layout.marker);
         match self.os.read(marker, MAX_MARKER_LEN) {
-            Ok(text) => return check_marker(marker, &text).map(|()| Found::Store),
+            Ok(text) => return check_marker("open", marker, &text).map(|()| Found::Store),
             Err(e) if e.kind() == io::ErrorKind::NotFound => {}
-            Err(e) if e.kind() == io::ErrorKind::NotADirectory => return Err(not_a_folder(dir)),
+            Err(e) if e.kind() == io::ErrorKind::NotADirectory => return Err(not_a_folder("open", dir)),
             Err(e) => return Err(failed("open", "read", marker, e)),
         }
         match self.os.read_dir(dir) {
             // Made by somebody else since the marker was looked for.
             Ok(names) if names.iter().any(|name| name == MARKER) => {
                 match self.os.read(marker, MAX_MARKER_LEN) {
-                    Ok(text) => check_marker(marker, &text).map(|()| Found::Store),
+                    Ok(text) => check_marker("open", marker, &text).map(|()| Found::Store),
                     Err(e) => Err(failed("open", "read", marker, e)),
                 }
             }
             Ok(names) => Ok(Found::Folder(names)),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Found::Nothing),
-            Err(e) if e.kind() == io::ErrorKind::NotADirectory => Err(not_a_folder(dir)),
+            Err(e) if e.kind() == io::ErrorKind::NotADirectory => Err(not_a_folder("open", dir)),
             Err(e) => Err(failed("open", "read the folder", dir, e)),
         }
     }
@@ -150,8 +150,8 @@ enum Found {
     Nothing,
 }
 
-fn check_marker(path: &Path, text: &[u8]) -> Result<()> {
-    let problem = |kind, what: String| Err(Error::new(kind, "open", format!("{}: {what}", path.display())));
+pub(crate) fn check_marker(op: &'static str, path: &Path, text: &[u8]) -> Result<()> {
+    let problem = |kind, what: String| Err(Error::new(kind, op, format!("{}: {what}", path.display())));
     match parse_marker(text) {
         Some(LAYOUT) => Ok(()),
         Some(newer) => problem(
@@ -164,6 +164,6 @@ fn check_marker(path: &Path, text: &[u8]) -> Result<()> {
     }
 }
 
-fn not_a_folder(dir: &Path) -> Error {
-    Error::new(ErrorKind::InvalidInput, "open", format!("{} is not a folder; give one", dir.display()))
+pub(crate) fn not_a_folder(op: &'static str, dir: &Path) -> Error {
+    Error::new(ErrorKind::InvalidInput, op, format!("{} is not a folder; give one", dir.display()))
 }

@@ -11,6 +11,12 @@ use selfenc_memory::{MemoryFactory, MemoryStore};
 selfenc_backend_tests::conformance!(mod memory = MemoryHarness::new(DEFAULT_MAX_CHUNK_LEN));
 selfenc_backend_tests::conformance!(mod memory_1_mib = MemoryHarness::new((1 << 20) + 1));
 
+#[test]
+#[ignore = "writes a report; see the README of the repository"]
+fn write_report() {
+    selfenc_backend_tests::write_report("memory", &MemoryHarness::new(DEFAULT_MAX_CHUNK_LEN));
+}
+
 #[derive(Debug)]
 struct MemoryHarness {
     store: Mutex<MemoryStore>,

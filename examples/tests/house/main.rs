@@ -2,6 +2,7 @@
 //! case that breaks it, so that a rule that cannot fail would be noticed.
 #![allow(clippy::unwrap_used, clippy::cast_possible_truncation)] // in a test, a panic is the report
 
+mod conformance;
 mod deny;
 mod files;
 mod graph;

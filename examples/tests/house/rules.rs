@@ -12,8 +12,8 @@ const ROOMS: [Room; 7] = [
     Room { name: A_BACKEND, normal: &["selfenc-core"], dev: &["selfenc-backend-tests"] },
     Room { name: "selfenc-backend-tests", normal: &["selfenc-core"], dev: &["selfenc-memory"] },
     Room { name: "selfenc", normal: &["selfenc-core", A_BACKEND], dev: &[] },
-    Room { name: "selfenc-cli", normal: &["selfenc"], dev: &[] },
-    Room { name: "selfenc-examples", normal: &["selfenc"], dev: &[] },
+    Room { name: "selfenc-cli", normal: &["selfenc", "selfenc-backend-tests"], dev: &[] },
+    Room { name: "selfenc-examples", normal: &["selfenc"], dev: &["selfenc-backend-tests"] },
     Room { name: "selfenc-bench", normal: &["selfenc"], dev: &[] },
 ];
 

@@ -9,6 +9,8 @@ pub(crate) mod keygen;
 pub(crate) mod names;
 mod reading;
 pub(crate) mod store;
+mod store_bench;
 mod store_copy;
 mod store_scrub;
+mod store_test;
 pub(crate) mod verify;

@@ -3,7 +3,8 @@ use futures::TryStreamExt;
 use selfenc::store::{Backend, ChunkId, Durability};
 use serde_json::json;
 
-use super::{store_copy, store_scrub};
+use super::{store_bench, store_copy, store_scrub, store_test};
+use crate::corners::Corners;
 use crate::exit::{Failure, Result};
 use crate::stores::UrlArg;
 use crate::text::size;
@@ -15,6 +16,7 @@ Examples:
   selfenc store stat file:/mnt/backup/chunks
   selfenc store scrub file:/mnt/backup/chunks
   selfenc store copy file:/mnt/backup/chunks file:/mnt/second/chunks
+  selfenc store test file:/mnt/backup/chunks
 
 None of these needs a key. Without URL the store is $SELFENC_STORE, else the default one.")]
 pub(crate) struct Store {
@@ -39,6 +41,17 @@ Examples:
     Scrub(store_scrub::Scrub),
     /// Copy the chunks of one store into another
     Copy(store_copy::StoreCopy),
+    /// Run the conformance suite on the medium of a store, beside its data
+    Test(store_test::StoreTest),
+    /// Measure a store: put, get, stat, list, delete
+    Bench(store_bench::StoreBench),
+}
+
+impl Store {
+    /// Whether it drives the store as hard as it can.
+    pub(crate) fn strains_it(&self) -> bool {
+        matches!(self.command, Command::Test(_) | Command::Bench(_))
+    }
 }
 
 #[derive(Args, Debug)]
@@ -64,12 +77,14 @@ struct Stat {
     json: bool,
 }
 
-pub(crate) async fn run(args: Store, ui: Ui) -> Result<()> {
+pub(crate) async fn run(args: Store, ui: Ui, corners: Corners) -> Result<()> {
     match args.command {
         Command::List(args) => list(args).await,
         Command::Stat(args) => stat(args).await,
         Command::Scrub(args) => store_scrub::run(args, ui).await,
         Command::Copy(args) => store_copy::run(args, ui).await,
+        Command::Test(args) => store_test::run(args, ui, corners).await,
+        Command::Bench(args) => store_bench::run(args, ui, corners).await,
     }
 }
 

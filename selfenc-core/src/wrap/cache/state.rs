@@ -43,7 +43,7 @@ struct UnderWay {
     tickets: usize,
     /// Deletes that began or ended: bytes that were asked for before one are not kept after it.
     deletes: u64,
-    /// Puts that ended: absence that was seen before one is not kept after it.
+    /// Puts that ended: what was seen before one is not kept after it.
     puts: u64,
     flight: Option<Landing>,
 }
@@ -140,18 +140,22 @@ impl State {
         drop(old);
     }
 
-    /// A put ends, well or not: the chunk may be there now.
-    fn put(&self, id: ChunkId, outcome: Option<PutOutcome>) {
-        // What was there before may be damaged, and whoever reads it after the put may want to know.
-        let doubtful = matches!(outcome, Some(PutOutcome::Present | PutOutcome::Unchecked));
+    /// A put ends, well or not: the chunk may be there now. Whether what was put may be kept.
+    fn put(&self, ticket: &mut Ticket, outcome: Option<PutOutcome>) -> bool {
         let mut table = self.lock();
-        let old = table.kept.remove_if(&id, |entry| doubtful || matches!(entry, Entry::Absent));
-        if let Some(current) = table.under_way.get_mut(&id) {
+        let mut new = outcome == Some(PutOutcome::Inserted);
+        if let Some(current) = table.under_way.get_mut(&ticket.id) {
+            // Of two puts at once, nobody knows which one the store kept.
+            new &= current.puts == ticket.puts;
             current.puts += 1;
             current.flight = None;
+            ticket.puts = current.puts;
         }
+        // What was there before may be damaged, and whoever reads it after the put may want to know.
+        let old = table.kept.remove(&ticket.id);
         drop(table);
         drop(old);
+        new
     }
 }
 
@@ -173,7 +177,8 @@ pub(super) struct Ticket {
 impl Ticket {
     pub(super) fn keep(&self, data: Bytes) {
         let mut table = self.state.lock();
-        if table.under_way.get(&self.id).is_some_and(|current| current.deletes == self.deletes) {
+        let mine = (self.deletes, self.puts);
+        if table.under_way.get(&self.id).is_some_and(|current| (current.deletes, current.puts) == mine) {
             table.kept.insert(self.id, Entry::Here(data));
         }
     }
@@ -225,7 +230,7 @@ impl Drop for Deleting {
     }
 }
 
-/// A put: absence is void at its end or when it is dropped.
+/// A put: what is known is void at its end or when it is dropped.
 pub(super) struct Putting {
     ticket: Ticket,
     over: bool,
@@ -239,15 +244,16 @@ impl Putting {
     /// The store said `Ok`. The ticket may keep the bytes if they are new there.
     pub(super) fn done(&mut self, outcome: PutOutcome) -> Option<&Ticket> {
         self.over = true;
-        self.ticket.state.put(self.ticket.id, Some(outcome));
-        (outcome == PutOutcome::Inserted).then_some(&self.ticket)
+        let state = Arc::clone(&self.ticket.state);
+        state.put(&mut self.ticket, Some(outcome)).then_some(&self.ticket)
     }
 }
 
 impl Drop for Putting {
     fn drop(&mut self) {
         if !self.over {
-            self.ticket.state.put(self.ticket.id, None);
+            let state = Arc::clone(&self.ticket.state);
+            state.put(&mut self.ticket, None);
         }
     }
 }

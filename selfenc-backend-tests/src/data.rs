@@ -4,6 +4,8 @@ use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
 use selfenc_core::store::{ChunkId, ChunkMeta, ChunkStore, Error, RootName};
 
+use crate::Failure;
+
 /// A chunk as an honest caller has it: named by its bytes.
 #[derive(Clone, Debug)]
 pub(crate) struct Sample {
@@ -56,6 +58,21 @@ pub(crate) async fn listed(
     store.list(after).take(ENDLESS).try_collect().await
 }
 
+/// `len`, or the longest chunk that the store takes.
+pub(crate) fn fit(store: &(impl ChunkStore + ?Sized), len: usize) -> usize {
+    usize::try_from(store.capabilities().max_chunk_len).map_or(len, |max| len.min(max))
+}
+
+/// Puts every sample, in a batch for speed.
+pub(crate) async fn put_all(store: &(impl ChunkStore + ?Sized), samples: &[Sample]) -> Result<(), Failure> {
+    for batch in samples.chunks(1000) {
+        for outcome in store.put_many(batch.iter().map(|x| (x.id, x.data.clone())).collect()).await {
+            must!(G1, outcome);
+        }
+    }
+    Ok(())
+}
+
 pub(crate) fn root(name: &str) -> RootName {
     RootName::new(name).expect("the suite's own names are valid")
 }
@@ -80,5 +97,11 @@ impl Rng {
     /// A number from 0 to `n` - 1; 0 if `n` is 0.
     pub(crate) fn below(&mut self, n: u64) -> u64 {
         self.next() % n.max(1)
+    }
+
+    /// One of `all`, which is not empty.
+    pub(crate) fn of<'a, T>(&mut self, all: &'a [T]) -> &'a T {
+        // The remainder fits, as the length does.
+        &all[usize::try_from(self.below(all.len() as u64)).unwrap_or_default()]
     }
 }

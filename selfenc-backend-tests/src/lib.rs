@@ -39,11 +39,14 @@ mod check;
 pub mod cases;
 mod data;
 mod harness;
+pub mod kill;
 mod list;
 mod options;
 mod over;
 mod report;
 mod run;
+mod save;
+mod scene;
 mod trial;
 
 pub use check::{Clause, Failure, Outcome, Verdict};
@@ -53,6 +56,7 @@ pub use options::{Options, Scale};
 pub use over::Over;
 pub use report::{Declared, Report, Row, Status};
 pub use run::{Case, run, run_case, run_test};
+pub use save::write_report;
 pub use trial::Trial;
 
 pub use selfenc_core::async_trait;

@@ -1,112 +1,148 @@
-//! The conformance suite over the filesystem store, in both durabilities.
+//! The conformance suite over the filesystem store, in both durabilities: a real folder, on a machine that
+//! can fail, freeze, be killed and lose its power.
 #![allow(clippy::unwrap_used)]
 
+mod support;
+
 use std::fs;
+use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-use selfenc_backend_tests::{Damage, Harness, async_trait};
-use selfenc_core::store::{Backend, ChunkId, Durability, Error, ErrorKind, OpenMode, Result};
+use selfenc_backend_tests::{Crash, Damage, Fault, Harness, Step, async_trait};
+use selfenc_core::store::{Backend, ChunkId, Durability, Error, ErrorKind, OpenMode, Result, RootStore};
 use selfenc_fs::FsConfig;
+use support::fault_table::{FsFault, table};
+use support::location;
+use support::machine::Machine;
 use tempfile::TempDir;
 
 selfenc_backend_tests::conformance!(mod fs_on_put = FsHarness::new(Durability::OnPut, 72 << 20));
 selfenc_backend_tests::conformance!(mod fs_on_flush = FsHarness::new(Durability::OnFlush, (1 << 20) + 1));
 
+#[test]
+#[ignore = "writes reports; see the README of the repository"]
+fn write_report() {
+    selfenc_backend_tests::write_report("fs-on-put", &FsHarness::new(Durability::OnPut, 72 << 20));
+    selfenc_backend_tests::write_report("fs-on-flush", &FsHarness::new(Durability::OnFlush, (1 << 20) + 1));
+}
+
 #[derive(Debug)]
 struct FsHarness {
     /// The location that was opened last.
-    folder: Mutex<TempDir>,
+    place: Mutex<Place>,
     durability: Durability,
     max_chunk_len: u64,
 }
 
-impl FsHarness {
-    fn new(durability: Durability, max_chunk_len: u64) -> Self {
-        Self { folder: Mutex::new(tempfile::tempdir().unwrap()), durability, max_chunk_len }
-    }
+#[derive(Debug)]
+struct Place {
+    folder: TempDir,
+    machine: Machine,
+}
 
-    fn dir(&self) -> PathBuf {
-        self.folder.lock().unwrap().path().join("store")
-    }
-
-    async fn open(&self, mode: OpenMode) -> Result<Arc<dyn Backend>> {
-        let config = FsConfig::new(self.dir()).with_durability(self.durability);
-        Ok(Arc::new(config.with_max_chunk_len(self.max_chunk_len).open(mode).await?))
-    }
-
-    fn chunk(&self, id: ChunkId) -> PathBuf {
-        let digits = id.to_string();
-        self.dir().join("chunks").join(&digits[..2]).join(&digits[2..])
+impl Place {
+    fn new() -> io::Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let machine = Machine::new(folder.path().to_owned(), 1);
+        Ok(Self { folder, machine })
     }
 }
 
-fn broken_hook(e: &std::io::Error) -> Error {
+impl FsHarness {
+    fn new(durability: Durability, max_chunk_len: u64) -> Self {
+        Self { place: Mutex::new(Place::new().unwrap()), durability, max_chunk_len }
+    }
+
+    fn dir(&self) -> PathBuf {
+        self.place.lock().unwrap().folder.path().join("store")
+    }
+
+    fn machine(&self) -> Machine {
+        self.place.lock().unwrap().machine.clone()
+    }
+
+    async fn open(&self, mode: OpenMode, readonly: bool) -> Result<Arc<dyn Backend>> {
+        let os = Arc::new(self.machine().process(readonly));
+        let config = FsConfig::new(self.dir()).with_durability(self.durability).with_os(os);
+        Ok(Arc::new(config.with_max_chunk_len(self.max_chunk_len).open(mode).await?))
+    }
+}
+
+fn broken_hook(e: impl std::fmt::Display) -> Error {
     Error::new(ErrorKind::Other, "harness", e.to_string())
 }
 
 #[async_trait]
+#[deny(clippy::missing_trait_methods)]
 impl Harness for FsHarness {
     async fn open(&self) -> Result<Arc<dyn Backend>> {
-        *self.folder.lock().unwrap() = tempfile::tempdir().map_err(|e| broken_hook(&e))?;
-        self.open(OpenMode::Create).await
+        *self.place.lock().unwrap() = Place::new().map_err(broken_hook)?;
+        self.open(OpenMode::Create, false).await
     }
 
     async fn reopen(&self) -> Option<Result<Arc<dyn Backend>>> {
-        Some(self.open(OpenMode::Existing).await)
+        Some(self.open(OpenMode::Existing, false).await)
     }
 
     async fn second(&self) -> Option<Result<Arc<dyn Backend>>> {
-        Some(self.open(OpenMode::Existing).await)
+        Some(self.open(OpenMode::Existing, false).await)
+    }
+
+    async fn roots(&self) -> Option<Result<Arc<dyn RootStore>>> {
+        Some(self.open(OpenMode::Existing, false).await.map(|store| store as _))
+    }
+
+    async fn crash(&self, how: Crash, seed: u64) -> Option<Result<()>> {
+        match how {
+            Crash::Process => self.machine().kill(),
+            Crash::Power => self.machine().power_cut(seed),
+        }
+        Some(Ok(()))
     }
 
     async fn corrupt(&self, id: ChunkId, damage: Damage) -> Option<Result<()>> {
-        let path = self.chunk(id);
-        let edit = || {
-            let mut data = fs::read(&path)?;
-            let half = data.len() / 2;
-            match damage {
-                Damage::Truncate => data.truncate(half),
-                Damage::FlipBit => data[half] ^= 1,
-                Damage::Extend => data.extend_from_slice(b"more"),
-                Damage::Zero => data.fill(0),
-                // Sparse: reading it would show.
-                Damage::TooLong => {
-                    return fs::OpenOptions::new().write(true).open(&path)?.set_len(self.max_chunk_len + 1);
-                }
-                _ => {}
-            }
-            fs::write(&path, data)
-        };
-        if matches!(damage, Damage::SwapWith(_) | Damage::Directory | Damage::Symlink | Damage::Page) {
-            return None;
-        }
-        Some(edit().map_err(|e| broken_hook(&e)))
+        let done = location::damage(&self.dir(), id, damage, self.max_chunk_len);
+        done.map(|done| done.map_err(broken_hook))
     }
 
     async fn litter(&self) -> Option<Result<()>> {
-        let (dir, digits) = (self.dir(), "0123456789abcdef".repeat(4));
-        let make = || {
-            for file in [".DS_Store", "chunks/.DS_Store", "chunks/Thumbs.db", "roots/.DS_Store", "tmp/junk"] {
-                fs::write(dir.join(file), "not ours")?;
-            }
-            fs::write(dir.join("roots").join(&digits[..63]), "too short a name")?;
-            fs::create_dir(dir.join("roots").join("a"))?;
-            fs::write(dir.join("tmp/0123456789abcdef-0"), "a temporary without a session")?;
-            fs::create_dir(dir.join("chunks/not-a-shard"))?;
-            for shard in [0_u8, 0x5a, 0xff] {
-                let shard = dir.join("chunks").join(format!("{shard:02x}"));
-                fs::write(shard.join(&digits[..61]), "too short a name")?;
-                fs::write(shard.join(&digits[..63]), "too long a name")?;
-                fs::write(shard.join(format!("{}G", &digits[..61])), "no hex")?;
-                fs::write(shard.join(format!("{}F", &digits[..61])), "upper case")?;
-                fs::write(shard.join(format!("{}.tmp", &digits[..62])), "a temporary")?;
-                fs::create_dir(shard.join(&digits[1..63]))?;
-                #[cfg(unix)]
-                std::os::unix::fs::symlink("/etc/hostname", shard.join(&digits[2..64]))?;
-            }
-            Ok(())
-        };
-        Some(make().map_err(|e| broken_hook(&e)))
+        Some(location::litter(&self.dir()).map_err(broken_hook))
+    }
+
+    fn faults(&self) -> Vec<Fault> {
+        table(self.durability).into_iter().map(|row| row.fault).collect()
+    }
+
+    async fn fault(&self, fault: Option<&Fault>) -> Option<Result<()>> {
+        let row = |fault: &Fault| table(self.durability).into_iter().find(|row| row.fault == *fault);
+        let fault = fault.map(|fault| row(fault).ok_or_else(|| broken_hook("no such fault"))).transpose();
+        Some(fault.map(|row| self.machine().fail(row.map(|FsFault { calls, errno, .. }| (calls, errno)))))
+    }
+
+    async fn remove_container(&self) -> Option<Result<()>> {
+        let dir = self.dir();
+        Some(fs::rename(&dir, dir.with_extension("gone")).map_err(broken_hook))
+    }
+
+    async fn readonly(&self) -> Option<Result<Arc<dyn Backend>>> {
+        Some(self.open(OpenMode::Existing, true).await)
+    }
+
+    async fn pause(&self, on: bool) -> Option<Result<()>> {
+        self.machine().freeze(on);
+        Some(Ok(()))
+    }
+
+    async fn trace(&self) -> Option<Vec<Step>> {
+        Some(self.machine().trace())
+    }
+
+    async fn temporaries(&self) -> Option<Result<u64>> {
+        Some(location::temporaries(&self.dir()).map_err(broken_hook))
+    }
+
+    fn known_failures(&self) -> Vec<(&'static str, &'static str)> {
+        Vec::new()
     }
 }

@@ -15,6 +15,7 @@ pub mod errors;
 pub mod honesty;
 pub mod id;
 pub mod list;
+pub mod model;
 pub mod put;
 pub mod roots;
 pub mod size;

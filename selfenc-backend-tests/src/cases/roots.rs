@@ -1,28 +1,68 @@
-//! `RootStore`. Where the capability is off, `honesty::unsupported_is_said_not_faked` is the whole test.
+//! `RootStore`, of the opened store or of the harness's own hook. Where roots are off, it must say so.
 
+use std::ops::Deref;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use futures::TryStreamExt;
-use selfenc_core::store::{Backend, Durability, Expect, Root, RootName, RootStoreExt, RootVersion, Swap};
+use selfenc_core::store::{
+    Backend, Durability, Expect, Root, RootName, RootStore, RootStoreExt, RootVersion, Swap,
+};
 use tokio::task::JoinSet;
 
-use crate::data::{listed, noise, root, sample};
-use crate::{Failure, Outcome, Trial, Verdict::*};
+use crate::data::{Rng, Sample, noise, root, sample};
+use crate::{Crash, Failure, Outcome, Trial, Verdict::*};
+
+/// The roots of a location, wherever they are kept, and the store that must live as long.
+#[derive(Clone)]
+pub(super) struct Opened {
+    pub(super) store: Arc<dyn Backend>,
+    pub(super) roots: Arc<dyn RootStore>,
+}
+
+impl Deref for Opened {
+    type Target = dyn RootStore;
+
+    fn deref(&self) -> &Self::Target {
+        &*self.roots
+    }
+}
+
+/// The roots of this store, or of the harness's hook; `None` if neither has any.
+pub(super) async fn roots_of(h: &Trial<'_>, store: Arc<dyn Backend>) -> Result<Option<Opened>, Failure> {
+    if let Some(roots) = h.roots().await {
+        return Ok(Some(Opened { store, roots: must!(G8, roots) }));
+    }
+    if !store.capabilities().roots {
+        check_unsupported!(store.load(&root("a")).await.err(), "load");
+        check_unsupported!(store.swap(&root("a"), Expect::Absent, None).await.err(), "swap");
+        return Ok(None);
+    }
+    let roots = Arc::clone(&store) as Arc<dyn RootStore>;
+    Ok(Some(Opened { store, roots }))
+}
 
 /// Opens the store; without roots the case ends here.
 macro_rules! open {
-    ($h:expr) => {{
-        let store = must!(G8, $h.open().await);
-        if !store.capabilities().roots {
-            return Ok(Weaker("roots are off"));
+    ($h:expr) => {
+        match roots_of($h, must!(G8, $h.open().await)).await? {
+            Some(opened) => opened,
+            None => return Ok(Weaker("roots are off: load and swap say Unsupported")),
         }
-        store
-    }};
+    };
+}
+
+/// The roots of a store that was opened again.
+async fn reopened(h: &Trial<'_>, store: Arc<dyn Backend>) -> Result<Opened, Failure> {
+    match roots_of(h, store).await? {
+        Some(opened) => Ok(opened),
+        None => fail!(Honesty, "the roots are off once the store is opened again"),
+    }
 }
 
 async fn swap(
-    store: &dyn Backend,
+    store: &dyn RootStore,
     name: &RootName,
     expect: impl Into<Expect>,
     new: Option<&[u8]>,
@@ -32,7 +72,7 @@ async fn swap(
 
 /// Swaps where nobody else does; the new version.
 async fn set(
-    store: &dyn Backend,
+    store: &dyn RootStore,
     name: &RootName,
     expect: Expect,
     value: &[u8],
@@ -43,11 +83,11 @@ async fn set(
     }
 }
 
-async fn load(store: &dyn Backend, name: &RootName) -> Result<Option<Root>, Failure> {
+async fn load(store: &dyn RootStore, name: &RootName) -> Result<Option<Root>, Failure> {
     Ok(must!(Roots, store.load(name).await))
 }
 
-async fn names(store: &dyn Backend) -> Result<Vec<RootName>, Failure> {
+async fn names(store: &dyn RootStore) -> Result<Vec<RootName>, Failure> {
     let mut names: Vec<_> = must!(Roots, store.names().try_collect().await);
     names.sort_unstable();
     Ok(names)
@@ -177,17 +217,17 @@ pub async fn tombstone_then_create(h: &Trial<'_>) -> Outcome {
 }
 
 pub async fn ten_workers_hundred_increments(h: &Trial<'_>) -> Outcome {
-    let store = open!(h);
+    let (store, each) = (open!(h), h.pick(10, 100, 1000));
     let mut workers = JoinSet::new();
     for _ in 0..10 {
-        let store = Arc::clone(&store);
+        let store = store.clone();
         workers.spawn(async move {
-            for _ in 0..10 {
+            for _ in 0..each {
                 let count = |old: Option<&Bytes>| {
                     let old = old.map_or(0, |bytes| bytes.iter().fold(0, |n, b| n << 8 | u32::from(*b)));
                     Ok(Some(Bytes::copy_from_slice(&(old + 1).to_be_bytes())))
                 };
-                store.update(&root("counter"), count).await?;
+                store.roots.update(&root("counter"), count).await?;
             }
             Ok::<_, selfenc_core::store::Error>(())
         });
@@ -196,55 +236,58 @@ pub async fn ten_workers_hundred_increments(h: &Trial<'_>) -> Outcome {
         must!(Roots, must!(Roots, done));
     }
     let total = load(&*store, &root("counter")).await?;
-    check!(Roots, is_value(total.as_ref(), &100_u32.to_be_bytes()), "increments were lost: {total:?}");
+    check!(
+        Roots,
+        is_value(total.as_ref(), &(10_u32 * each).to_be_bytes()),
+        "increments were lost: {total:?}"
+    );
     Ok(Passed)
 }
 
 pub async fn one_winner_of_fifty_creates(h: &Trial<'_>) -> Outcome {
     let store = open!(h);
-    let mut creates = JoinSet::new();
-    for n in 0..50_u8 {
-        let store = Arc::clone(&store);
-        creates.spawn(async move { (n, swap(&*store, &root("a"), Expect::Absent, Some(&[n])).await) });
-    }
-    let mut winners = Vec::new();
-    while let Some(done) = creates.join_next().await {
-        let (n, swapped) = must!(Roots, done);
-        match swapped? {
-            Swap::Done(Some(_)) => winners.push(n),
-            Swap::Conflict(Some(_)) => {}
-            other => fail!(Roots, "a racing create gave {other:?}"),
+    for round in 0..h.pick(2, 20, 500) {
+        let (name, mut creates) = (root(&format!("a{round}")), JoinSet::new());
+        for n in 0..50_u8 {
+            let (store, name) = (store.clone(), name.clone());
+            creates.spawn(async move { (n, swap(&*store, &name, Expect::Absent, Some(&[n])).await) });
         }
+        let mut winners = Vec::new();
+        while let Some(done) = creates.join_next().await {
+            let (n, swapped) = must!(Roots, done);
+            match swapped? {
+                Swap::Done(Some(_)) => winners.push(n),
+                Swap::Conflict(Some(_)) => {}
+                other => fail!(Roots, "a racing create gave {other:?}"),
+            }
+        }
+        check_eq!(Roots, winners.len(), 1, "winners of fifty creates");
+        let found = load(&*store, &name).await?;
+        check!(Roots, is_value(found.as_ref(), &winners), "not the winner's value");
     }
-    check_eq!(Roots, winners.len(), 1, "winners of fifty creates");
-    check!(Roots, is_value(load(&*store, &root("a")).await?.as_ref(), &winners), "not the winner's value");
     Ok(Passed)
 }
 
 pub async fn never_torn(h: &Trial<'_>) -> Outcome {
+    const LEN: usize = 60_000;
     let store = open!(h);
-    let mut version = set(&*store, &root("a"), Expect::Absent, &vec![0; 60_000]).await?;
-    let mut readers = JoinSet::new();
-    let (stop, _) = tokio::sync::watch::channel(false);
+    let mut version = set(&*store, &root("a"), Expect::Absent, &vec![0; LEN]).await?;
+    let (mut readers, (stop, _)) = (JoinSet::new(), tokio::sync::watch::channel(false));
     for _ in 0..3 {
-        let (store, stop) = (Arc::clone(&store), stop.subscribe());
+        let (store, stop) = (store.clone(), stop.subscribe());
         readers.spawn(async move {
             while !*stop.borrow() {
                 let value = load(&*store, &root("a")).await?.map(|root| root.value).unwrap_or_default();
                 let first = value.first().copied().unwrap_or_default();
-                check_eq!(
-                    Roots,
-                    value.len(),
-                    60_000 + usize::from(first),
-                    "the length of a root being swapped"
-                );
+                check_eq!(Roots, value.len(), LEN + usize::from(first), "the length of a root being swapped");
                 check!(Roots, value.iter().all(|b| *b == first), "a root of two values");
             }
             Ok::<_, Failure>(())
         });
     }
-    for n in 1..=60_u8 {
-        let value = vec![n; 60_000 + usize::from(n)];
+    for n in 1..=h.pick(60_u32, 1000, 20_000) {
+        let n = n.to_le_bytes()[0];
+        let value = vec![n; LEN + usize::from(n)];
         version = set(&*store, &root("a"), Expect::Version(version), &value).await?;
     }
     stop.send_replace(true);
@@ -256,7 +299,7 @@ pub async fn never_torn(h: &Trial<'_>) -> Outcome {
 
 pub async fn names_lists_all(h: &Trial<'_>) -> Outcome {
     let store = open!(h);
-    let mut all: Vec<_> = (0..50).map(|n| root(&format!("root-{n}"))).collect();
+    let mut all: Vec<_> = (0..h.pick(50, 1500, 5000)).map(|n| root(&format!("root-{n}"))).collect();
     for name in &all {
         set(&*store, name, Expect::Absent, name.as_str().as_bytes()).await?;
     }
@@ -266,8 +309,10 @@ pub async fn names_lists_all(h: &Trial<'_>) -> Outcome {
 }
 
 pub async fn name_rules(h: &Trial<'_>) -> Outcome {
-    let store = open!(h);
-    let (long, wide) = ("x".repeat(255), "ü".repeat(127));
+    // What no store ever gets to see.
+    for text in ["", "nul\0", "new\nline", "\u{7f}", &"x".repeat(256), &"ü".repeat(128)] {
+        check!(Roots, RootName::new(text).is_err(), "{text:?} is taken for a name");
+    }
     let hostile = [
         ".",
         "..",
@@ -293,17 +338,26 @@ pub async fn name_rules(h: &Trial<'_>) -> Outcome {
         "-rf",
         ".lock",
         "name:stream",
-        &long,
-        &wide,
     ];
-    for text in hostile {
+    kept_apart(h, &hostile).await
+}
+
+pub async fn longest_name(h: &Trial<'_>) -> Outcome {
+    let (long, other, wide) = ("x".repeat(255), "x".repeat(254) + "y", "ü".repeat(127));
+    kept_apart(h, &[&long, &other, &long[1..], &wide]).await
+}
+
+/// Gives each name a value of its own, and wants them back.
+async fn kept_apart(h: &Trial<'_>, texts: &[&str]) -> Outcome {
+    let store = open!(h);
+    for &text in texts {
         set(&*store, &root(text), Expect::Absent, text.as_bytes()).await?;
     }
-    for text in hostile {
+    for &text in texts {
         let found = load(&*store, &root(text)).await?;
         check!(Roots, is_value(found.as_ref(), text.as_bytes()), "root {text:?} holds another's value");
     }
-    let mut all: Vec<_> = hostile.map(root).to_vec();
+    let mut all: Vec<_> = texts.iter().map(|text| root(text)).collect();
     all.sort_unstable();
     check_eq!(Roots, names(&*store).await?, all, "names");
     Ok(Passed)
@@ -328,28 +382,36 @@ pub async fn empty_and_largest_value(h: &Trial<'_>) -> Outcome {
 
 pub async fn roots_and_chunks_are_separate_namespaces(h: &Trial<'_>) -> Outcome {
     let (store, x) = (open!(h), sample(1, 100));
-    let name = root(&x.id.to_string());
+    let (name, chunks) = (root(&x.id.to_string()), &store.store);
     let version = set(&*store, &name, Expect::Absent, b"a root named like a chunk").await?;
-    check_eq!(Roots, must!(G5, store.get(x.id).await), None, "a chunk named like a root");
-    must!(G1, store.put(x.id, x.data.clone()).await);
-    check_eq!(Roots, must!(G7, listed(&*store, None).await), [x.meta()], "the listing of chunks");
+    check_eq!(Roots, must!(G5, chunks.get(x.id).await), None, "a chunk named like a root");
+    check_listed!(Roots, chunks, [], "the listing of chunks");
+    must!(G1, chunks.put(x.id, x.data.clone()).await);
+    check_listed!(Roots, chunks, [x.meta()], "the listing of chunks");
+    check_eq!(Roots, names(&*store).await?, std::slice::from_ref(&name), "names");
     check_eq!(
         Roots,
         swap(&*store, &name, Expect::Version(version), None).await?,
         Swap::Done(None),
         "removal"
     );
-    check_eq!(Roots, must!(G2, store.get(x.id).await), Some(x.data), "the chunk after the root is gone");
+    check_eq!(Roots, must!(G2, chunks.get(x.id).await), Some(x.data), "the chunk after the root is gone");
+    if chunks.capabilities().deletes {
+        set(&*store, &name, Expect::Absent, b"again").await?;
+        must!(G3, chunks.delete(x.id).await);
+        check!(Roots, load(&*store, &name).await?.is_some(), "the root went with the chunk of its name");
+    }
     Ok(Passed)
 }
 
 pub async fn dropped_swap_is_applied_or_not(h: &Trial<'_>) -> Outcome {
     let (store, a) = (open!(h), root("a"));
     let mut current = load(&*store, &a).await?;
-    for n in 0..30_u8 {
+    for n in 0..h.pick(30_u32, 500, 5000) {
+        let n = n.to_le_bytes()[0];
         let work = store.swap(&a, Expect::from(current.as_ref()), Some(Bytes::from(vec![n; 1000])));
         // Dropped after one poll, or a little later.
-        let _ = tokio::time::timeout(std::time::Duration::from_micros(u64::from(n) * 20), work).await;
+        let _ = tokio::time::timeout(std::time::Duration::from_micros(u64::from(n) % 30 * 20), work).await;
         // A swap now waits for the orphan, so afterwards nothing changes by itself.
         let version = loop {
             let found = load(&*store, &a).await?;
@@ -371,11 +433,139 @@ pub async fn roots_survive_reopen(h: &Trial<'_>) -> Outcome {
     let store = open!(h);
     let version = set(&*store, &root("a"), Expect::Absent, b"kept").await?;
     drop(store);
-    let store = hook!("reopen", h.reopen().await);
-    if store.capabilities().durability == Durability::Volatile {
+    let store = reopened(h, hook!("reopen", h.reopen().await)).await?;
+    let found = load(&*store, &root("a")).await?;
+    if store.store.capabilities().durability == Durability::Volatile && found.is_none() {
         return Ok(Weaker("it is Volatile: gone with its last handle"));
     }
     let expected = Root { value: Bytes::from_static(b"kept"), version };
-    check_eq!(Roots, load(&*store, &root("a")).await?, Some(expected), "the root after reopening");
+    check_eq!(Roots, found, Some(expected), "the root after reopening");
     Ok(Passed)
+}
+
+pub async fn ok_means_durable(h: &Trial<'_>) -> Outcome {
+    let (mut store, mut crashes, mut rng) = (open!(h), 0, h.rng(198));
+    for round in 0..h.pick(4, 50, 1000) {
+        let (a, gone) = (root(&format!("a{round}")), root(&format!("gone{round}")));
+        let (mut expect, mut kept) = (Expect::Absent, None);
+        for n in 0..=rng.below(5) {
+            let value = noise(n, 1000);
+            let version = set(&*store, &a, expect, &value).await?;
+            kept = Some(Root { value, version: version.clone() });
+            expect = Expect::Version(version);
+        }
+        let version = set(&*store, &gone, Expect::Absent, b"removed before the crash").await?;
+        let removed = swap(&*store, &gone, Expect::Version(version), None).await?;
+        check_eq!(Roots, removed, Swap::Done(None), "removal");
+        // No flush: a swap needs none.
+        let how = if round % 2 == 0 { Crash::Process } else { Crash::Power };
+        let Some(crashed) = h.crash(how, rng.next()).await else { continue };
+        must!(Honesty, crashed);
+        drop(store);
+        store = reopened(h, hook!("reopen", h.reopen().await)).await?;
+        let found = load(&*store, &a).await?;
+        if store.store.capabilities().durability == Durability::Volatile {
+            check_eq!(Honesty, found, None, "a root of a volatile store after a crash");
+            return Ok(Weaker("it is Volatile: gone with a crash"));
+        }
+        check_eq!(Roots, found, kept, format!("the root after a crash of the {how:?}, round {round}"));
+        check_eq!(Roots, load(&*store, &gone).await?, None, "a removed root after a crash");
+        crashes += 1;
+    }
+    Ok(if crashes == 0 { NotExercised("crash") } else { Passed })
+}
+
+pub async fn root_never_points_past_flush(h: &Trial<'_>) -> Outcome {
+    let (mut store, mut crashes, mut rng) = (open!(h), 0, h.rng(199));
+    for round in 0..h.pick(4, 100, 2000) {
+        let (head, acknowledged) = (root(&format!("head{round}")), Arc::new(AtomicU64::new(0)));
+        let work = publish(store.clone(), head.clone(), rng.next(), Arc::clone(&acknowledged));
+        let writer = tokio::spawn(work);
+        tokio::time::sleep(std::time::Duration::from_micros(rng.below(40_000))).await;
+        let how = if round % 2 == 0 { Crash::Process } else { Crash::Power };
+        let before = acknowledged.load(Ordering::SeqCst);
+        let crashed = h.crash(how, rng.next()).await;
+        writer.abort();
+        // The outcome is an abort, or the end after the error that a dead handle gives.
+        drop(writer.await);
+        let Some(crashed) = crashed else { continue };
+        must!(Honesty, crashed);
+        drop(store);
+        store = reopened(h, hook!("reopen", h.reopen().await)).await?;
+        let found = load(&*store, &head).await?.map(|root| root.value);
+        if store.store.capabilities().durability == Durability::Volatile {
+            check_eq!(Honesty, found, None, "a root of a volatile store after a crash");
+            return Ok(Weaker("it is Volatile: gone with a crash"));
+        }
+        check_head(&*store.store, found.as_deref(), before, round).await?;
+        crashes += 1;
+    }
+    Ok(if crashes == 0 { NotExercised("crash") } else { Passed })
+}
+
+/// Generation after generation: puts chunks, then sets the root to the generation's number and the chunks'
+/// seed. Ends with the first error.
+async fn publish(opened: Opened, head: RootName, seed: u64, acknowledged: Arc<AtomicU64>) {
+    let (mut rng, mut expect) = (Rng::new(seed), Expect::Absent);
+    for generation in 1_u64.. {
+        let seed = rng.next();
+        for x in generation_of(seed) {
+            if opened.store.put(x.id, x.data).await.is_err() {
+                return;
+            }
+        }
+        let value = [generation.to_le_bytes(), seed.to_le_bytes()].concat();
+        // Not `publish` of the store itself, for the roots may be kept elsewhere.
+        if opened.store.flush().await.is_err() {
+            return;
+        }
+        match opened.swap(&head, expect, Some(value.into())).await {
+            Ok(Swap::Done(Some(version))) => expect = Expect::Version(version),
+            _ => return,
+        }
+        acknowledged.store(generation, Ordering::SeqCst);
+        // A store that is always ready would leave no moment to stop this.
+        tokio::task::yield_now().await;
+    }
+}
+
+fn generation_of(seed: u64) -> Vec<Sample> {
+    (0..3).map(|n| sample(seed.wrapping_add(n), 2000)).collect()
+}
+
+/// The root is not older than what was acknowledged, and what it points to is there and whole.
+async fn check_head(
+    store: &dyn Backend,
+    found: Option<&[u8]>,
+    acknowledged: u64,
+    round: u64,
+) -> Result<(), Failure> {
+    let Some(value) = found else {
+        check_eq!(
+            Roots,
+            0,
+            acknowledged,
+            format!("round {round}: the root after the crash is of generation")
+        );
+        return Ok(());
+    };
+    let Some((generation, seed)) = value.split_first_chunk::<8>() else {
+        fail!(Roots, "round {round}: a root of {} bytes, which nobody set", value.len());
+    };
+    let Ok(seed) = <[u8; 8]>::try_from(seed) else {
+        fail!(Roots, "round {round}: a root of {} bytes, which nobody set", value.len());
+    };
+    let generation = u64::from_le_bytes(*generation);
+    check!(
+        Roots,
+        generation >= acknowledged,
+        "round {round}: generation {acknowledged} was acknowledged, and the root is {generation} after the crash"
+    );
+    for x in generation_of(u64::from_le_bytes(seed)) {
+        match must!(G4, store.get(x.id).await) {
+            Some(got) => check_bytes!(G4, got, x.data, format!("round {round}: a chunk that the root names")),
+            None => fail!(G4, "round {round}: the root names a chunk that is gone after the crash"),
+        }
+    }
+    Ok(())
 }

@@ -4,6 +4,9 @@
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::cast_possible_truncation)]
 
 pub mod fault_os;
+pub mod fault_table;
+pub mod location;
+pub mod machine;
 pub mod sim_os;
 
 use bytes::Bytes;

@@ -10,8 +10,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, ErrorKind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, SystemTime};
 
@@ -32,9 +33,10 @@ pub struct Faults {
     pub rename: u64,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct World {
-    nodes: BTreeMap<u64, Node>,
+    /// Shared between forks until one of them changes it.
+    nodes: BTreeMap<u64, Arc<Node>>,
     next_node: u64,
     rng: Rng,
     /// Counts power cuts; handles of an earlier life are void.
@@ -50,13 +52,28 @@ struct World {
     now: SystemTime,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 enum Node {
-    File { seen: Vec<u8>, disk: Vec<u8>, doubtful: bool, modified: SystemTime },
+    /// Of what was written, the first `synced` bytes are on the disk: files only grow.
+    File {
+        seen: Vec<u8>,
+        synced: usize,
+        doubtful: bool,
+        modified: SystemTime,
+    },
     Dir(Dir),
 }
 
-#[derive(Clone, Debug, Default)]
+impl Node {
+    fn is_unsynced(&self) -> bool {
+        match self {
+            Self::File { seen, synced, doubtful, .. } => *synced < seen.len() || *doubtful,
+            Self::Dir(dir) => !dir.changes.is_empty(),
+        }
+    }
+}
+
+#[derive(Clone, Debug, Default, Hash)]
 struct Dir {
     seen: BTreeMap<OsString, u64>,
     disk: BTreeMap<OsString, u64>,
@@ -88,9 +105,9 @@ impl Dir {
         }
     }
 
-    fn cut(&mut self, rng: &mut Rng) {
+    fn cut(&mut self, choose: Choose<'_>) {
         for (name, values) in std::mem::take(&mut self.changes) {
-            let chosen = rng.below(values.len() as u64 + 1) as usize;
+            let chosen = choose(values.len() as u64 + 1) as usize;
             // The last choice is what the disk has already.
             match values.get(chosen) {
                 Some(Some(node)) => drop(self.disk.insert(name, *node)),
@@ -103,35 +120,39 @@ impl Dir {
     }
 }
 
+/// Chooses one of so many possibilities, from 0.
+pub type Choose<'a> = &'a mut dyn FnMut(u64) -> u64;
+
 /// What is left of a file's content that was not synced.
-fn torn(seen: &[u8], disk: &[u8], rng: &mut Rng) -> Vec<u8> {
-    let longest = seen.len().max(disk.len());
-    let len = match rng.below(4) {
-        0 => disk.len(),
-        1 => rng.below(longest as u64 + 1) as usize / SECTOR * SECTOR,
+fn torn(seen: &[u8], synced: usize, choose: Choose<'_>) -> Vec<u8> {
+    let len = match choose(4) {
+        0 => synced,
+        1 => (choose((seen.len() / SECTOR) as u64 + 1) as usize * SECTOR).max(synced),
         _ => seen.len(),
     };
     let mut left = vec![0; len];
     for start in (0..len).step_by(PAGE) {
         let end = (start + PAGE).min(len);
-        let new_until = match rng.below(3) {
+        let new_until = match choose(3) {
             0 => end,
             1 => start,
-            _ => (start + rng.below((PAGE / SECTOR) as u64) as usize * SECTOR).min(end),
+            _ => start + choose((end - start).div_ceil(SECTOR) as u64) as usize * SECTOR,
         };
-        for (at, byte) in left[start..end].iter_mut().enumerate().map(|(i, byte)| (start + i, byte)) {
-            let source = if at < new_until { seen } else { disk };
-            *byte = source.get(at).copied().unwrap_or(0);
-        }
+        let kept = new_until.max(synced.min(end));
+        left[start..kept].copy_from_slice(&seen[start..kept]);
     }
     left
 }
 
 impl World {
+    fn node(&self, number: u64) -> Option<&Node> {
+        self.nodes.get(&number).map(|node| &**node)
+    }
+
     fn find(&self, path: &Path) -> io::Result<u64> {
         let mut node = ROOT;
         for part in path.components().skip(1) {
-            node = match self.nodes.get(&node) {
+            node = match self.node(node) {
                 Some(Node::Dir(dir)) => *dir.seen.get(part.as_os_str()).ok_or(ErrorKind::NotFound)?,
                 _ => return Err(ErrorKind::NotADirectory.into()),
             };
@@ -141,7 +162,7 @@ impl World {
 
     fn dir(&mut self, path: &Path) -> io::Result<&mut Dir> {
         let node = self.find(path)?;
-        match self.nodes.get_mut(&node) {
+        match self.nodes.get_mut(&node).map(Arc::make_mut) {
             Some(Node::Dir(dir)) => Ok(dir),
             _ => Err(ErrorKind::NotADirectory.into()),
         }
@@ -159,13 +180,13 @@ impl World {
             return Err(ErrorKind::AlreadyExists.into());
         }
         dir.set(name, Some(number));
-        self.nodes.insert(number, node);
+        self.nodes.insert(number, Arc::new(node));
         self.next_node += 1;
         Ok(number)
     }
 
     fn new_file(&self) -> Node {
-        Node::File { seen: Vec::new(), disk: Vec::new(), doubtful: false, modified: self.now }
+        Node::File { seen: Vec::new(), synced: 0, doubtful: false, modified: self.now }
     }
 
     /// Counts the call; from the chosen one on nothing happens any more.
@@ -179,7 +200,7 @@ impl World {
         let (mut reachable, mut queue) = (BTreeSet::new(), vec![ROOT]);
         while let Some(node) = queue.pop() {
             if reachable.insert(node)
-                && let Some(Node::Dir(dir)) = self.nodes.get(&node)
+                && let Some(Node::Dir(dir)) = self.node(node)
             {
                 queue.extend(dir.seen.values());
             }
@@ -195,7 +216,7 @@ pub struct SimOs(Arc<Mutex<World>>);
 impl SimOs {
     pub fn new(seed: u64) -> Self {
         Self(Arc::new(Mutex::new(World {
-            nodes: BTreeMap::from([(ROOT, Node::Dir(Dir::default()))]),
+            nodes: BTreeMap::from([(ROOT, Arc::new(Node::Dir(Dir::default())))]),
             next_node: ROOT + 1,
             rng: Rng(seed),
             life: 0,
@@ -230,23 +251,67 @@ impl SimOs {
 
     /// The power goes off, if it is not, and on again: what was not synced is kept, dropped or torn.
     pub fn power_cut(&self) {
-        let world = &mut *self.world();
-        for node in world.nodes.values_mut() {
+        let mut rng = self.world().rng.clone();
+        self.power_cut_choosing(&mut |n| rng.below(n));
+        self.world().rng = rng;
+    }
+
+    /// The same, with everything that chance decides decided by `choose`. What became of it, as a number:
+    /// systems that were alike before and get the same one are alike after.
+    pub fn power_cut_choosing(&self, choose: Choose<'_>) -> u64 {
+        let (mut world, mut became) = (self.world(), DefaultHasher::new());
+        for node in world.nodes.values_mut().filter(|node| node.is_unsynced()) {
+            let node = Arc::make_mut(node);
             match node {
-                Node::Dir(dir) => dir.cut(&mut world.rng),
-                Node::File { seen, disk, doubtful, .. } => {
-                    if seen != disk {
-                        *disk = torn(seen, disk, &mut world.rng);
+                Node::Dir(dir) => dir.cut(choose),
+                Node::File { seen, synced, doubtful, .. } => {
+                    if *synced < seen.len() {
+                        *seen = torn(seen, *synced, choose);
                     }
-                    *seen = disk.clone();
+                    *synced = seen.len();
                     *doubtful = false;
                 }
             }
+            node.hash(&mut became);
         }
         world.remove_unreachable();
         world.life += 1;
         world.locked.clear();
         (world.cut_at, world.is_cut) = (None, false);
+        became.finish()
+    }
+
+    /// Another system in the same state, with a future of its own.
+    pub fn fork(&self) -> Self {
+        Self(Arc::new(Mutex::new(self.world().clone())))
+    }
+
+    /// Everything that programs see: the content of files, and `None` for folders.
+    pub fn tree(&self) -> BTreeMap<PathBuf, Option<Vec<u8>>> {
+        let world = self.world();
+        let (mut tree, mut queue) = (BTreeMap::new(), vec![(PathBuf::from("/"), ROOT)]);
+        while let Some((path, node)) = queue.pop() {
+            let content = match &*world.nodes[&node] {
+                Node::File { seen, .. } => Some(seen.clone()),
+                Node::Dir(dir) => {
+                    queue.extend(dir.seen.iter().map(|(name, node)| (path.join(name), *node)));
+                    None
+                }
+            };
+            tree.insert(path, content);
+        }
+        tree
+    }
+
+    /// A sync of what stands there failed: what it should have written is in doubt for ever.
+    pub fn doubt(&self, path: &Path) {
+        let mut world = self.world();
+        let Ok(node) = world.find(path) else { return };
+        match world.nodes.get_mut(&node).map(Arc::make_mut) {
+            Some(Node::Dir(dir)) => dir.doubtful = dir.changes.keys().cloned().collect(),
+            Some(Node::File { doubtful, .. }) => *doubtful = true,
+            None => {}
+        }
     }
 
     /// The process dies, the machine does not: only locks and handles are gone.
@@ -274,7 +339,7 @@ impl SimOs {
     pub fn plant(&self, path: &Path, content: &[u8]) {
         let mut world = self.world();
         let modified = world.now;
-        let node = Node::File { seen: content.to_vec(), disk: content.to_vec(), doubtful: false, modified };
+        let node = Node::File { seen: content.to_vec(), synced: content.len(), doubtful: false, modified };
         world.add(path, node).unwrap();
         world.entry(path).unwrap().0.sync();
     }
@@ -292,7 +357,7 @@ impl Os for SimOs {
     fn read(&self, path: &Path, limit: u64) -> io::Result<Vec<u8>> {
         let mut world = self.world();
         world.call()?;
-        match world.nodes.get(&world.find(path)?) {
+        match world.node(world.find(path)?) {
             Some(Node::File { seen, .. }) => Ok(seen[..seen.len().min(limit as usize)].to_vec()),
             _ => Err(ErrorKind::IsADirectory.into()),
         }
@@ -301,7 +366,7 @@ impl Os for SimOs {
     fn metadata(&self, path: &Path) -> io::Result<Metadata> {
         let mut world = self.world();
         world.call()?;
-        Ok(match world.nodes.get(&world.find(path)?) {
+        Ok(match world.node(world.find(path)?) {
             Some(Node::File { seen, modified, .. }) => {
                 Metadata { is_file: true, len: seen.len() as u64, modified: Some(*modified) }
             }
@@ -341,7 +406,7 @@ impl Os for SimOs {
         let mut world = self.world();
         world.call()?;
         let node = world.find(path)?;
-        if matches!(world.nodes.get(&node), Some(Node::Dir(_))) {
+        if matches!(world.node(node), Some(Node::Dir(_))) {
             return Err(ErrorKind::IsADirectory.into());
         }
         let (dir, name) = world.entry(path)?;
@@ -412,9 +477,12 @@ impl SimFile {
     fn with<T>(&self, work: impl FnOnce(&mut World, &mut Node) -> io::Result<T>) -> io::Result<T> {
         let world = &mut *self.os.world();
         world.call()?;
-        let node = world.nodes.remove(&self.node).filter(|_| world.life == self.life);
-        let mut node = node.ok_or_else(|| io::Error::other("a handle of an earlier life"))?;
-        let result = work(world, &mut node);
+        if world.life != self.life {
+            return Err(io::Error::other("a handle of an earlier life"));
+        }
+        let node = world.nodes.remove(&self.node);
+        let mut node = node.ok_or_else(|| io::Error::other("a file that is gone"))?;
+        let result = work(world, Arc::make_mut(&mut node));
         world.nodes.insert(self.node, node);
         result
     }
@@ -443,10 +511,10 @@ impl OsFile for SimFile {
         self.with(|world, node| {
             let per_mille = world.faults.sync_file;
             let fails = world.rng.chance(per_mille);
-            if let Node::File { seen, disk, doubtful, .. } = node {
+            if let Node::File { seen, synced, doubtful, .. } = node {
                 *doubtful |= fails;
                 if !*doubtful && !world.ignore_file_sync {
-                    disk.clone_from(seen);
+                    *synced = seen.len();
                 }
             }
             if fails { Err(io::Error::other("an injected failing fsync")) } else { Ok(()) }

@@ -45,6 +45,23 @@ pub(crate) fn lib_has_no_code(path: &Path, text: &str) -> Option<String> {
     Some(format!("{} holds '{}'; lib.rs only documents and re-exports", path.display(), line.trim()))
 }
 
+/// An implementation of a store's trait without the lint that makes a forgotten override an error: around
+/// another store, a default method is a lost `put_many` or a slow `stat`.
+pub(crate) fn forwards_everything(path: &Path, text: &str) -> Option<String> {
+    let lines: Vec<_> = text.split("#[cfg(test)]").next().unwrap_or_default().lines().collect();
+    let is_impl = |line: &str| {
+        let line = line.trim_start();
+        line.starts_with("impl") && (line.contains(" ChunkStore for ") || line.contains(" RootStore for "))
+    };
+    let denied = |n: usize| {
+        lines[n.saturating_sub(2)..n]
+            .iter()
+            .any(|line| line.trim() == "#[deny(clippy::missing_trait_methods)]")
+    };
+    let missing = (0..lines.len()).find(|&n| is_impl(lines[n]) && !denied(n))?;
+    Some(format!("{}:{} lacks #[deny(clippy::missing_trait_methods)]", path.display(), missing + 1))
+}
+
 /// A backend's source that reaches into the engine.
 pub(crate) fn no_engine(path: &Path, text: &str) -> Option<String> {
     let packed: String = text.split_whitespace().collect();

@@ -39,6 +39,17 @@ fn arrows_point_down() {
 }
 
 #[test]
+fn wrappers_and_backends_forget_no_override() {
+    let core = GRAPH.root.join("selfenc-core/src");
+    let folders = backends().into_iter().map(|backend| backend.folder.join("src")).chain([core]);
+    let sources: Vec<_> = folders.flat_map(|folder| files::sources(&folder)).collect();
+    assert_none(sources.iter().filter_map(|path| files::forwards_everything(path, &files::read(path))));
+    for bad in ["impl ChunkStore for X {", "#[async_trait]\nimpl<S: RootStore> RootStore for X<S> {"] {
+        assert!(files::forwards_everything(Path::new("x.rs"), bad).is_some(), "{bad}");
+    }
+}
+
+#[test]
 fn an_arrow_upwards_is_seen() {
     let backends = BTreeSet::from(["selfenc-fs".to_owned(), "selfenc-memory".to_owned()]);
     let wrong = |from: &str, to: &str, dev: bool| {

@@ -1,6 +1,7 @@
 //! The suite's data: pseudo-random, the same in every run.
 
 use bytes::Bytes;
+use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use selfenc_core::store::{ChunkId, ChunkMeta, ChunkStore, Error, RootName};
 
@@ -51,11 +52,19 @@ pub(crate) fn metas<'a>(samples: impl IntoIterator<Item = &'a Sample>) -> Vec<Ch
 /// More than any case stores: where a listing that never ends is cut.
 const ENDLESS: usize = 200_000;
 
+/// A listing that ends, whatever the store does: no deadline can end one that is always ready.
+pub(crate) fn list(
+    store: &(impl ChunkStore + ?Sized),
+    after: Option<ChunkId>,
+) -> BoxStream<'static, Result<ChunkMeta, Error>> {
+    store.list(after).take(ENDLESS).boxed()
+}
+
 pub(crate) async fn listed(
     store: &(impl ChunkStore + ?Sized),
     after: Option<ChunkId>,
 ) -> Result<Vec<ChunkMeta>, Error> {
-    store.list(after).take(ENDLESS).try_collect().await
+    list(store, after).try_collect().await
 }
 
 /// `len`, or the longest chunk that the store takes.

@@ -14,7 +14,8 @@ macro_rules! cases {
             }
             size {
                 empty_chunk one_byte boundary_sizes largest_allowed_accepted
-                above_largest_rejected_and_not_stored sixty_four_mib hostile_contents length_is_logical_length
+                above_largest_rejected_and_not_stored sixty_four_mib hostile_contents
+                length_is_logical_length
             }
             id {
                 extreme_ids shared_31_byte_prefix one_bit_apart no_case_folding_collision
@@ -24,7 +25,7 @@ macro_rules! cases {
                 twice_is_ok outcome_exact outcome_never_falsely_inserted conflicting_values_never_mix
                 after_delete atomic_under_readers does_not_disturb_siblings
                 present_of_other_length_is_replaced get_longer_than_max_is_corrupt_unread
-                fifty_identical_puts_all_ok failed_put_is_invisible
+                fifty_identical_puts_all_ok racing_puts_insert_once failed_put_is_invisible
                 failed_second_put_keeps_good_copy
             }
             delete {
@@ -33,8 +34,9 @@ macro_rules! cases {
                 delete_during_get_is_whole_or_none
             }
             list {
-                empty exact_set_and_lengths no_duplicates many_pages page_boundary after_is_exclusive after_absent_id
-                after_last_is_empty after_all_ff resume_covers_everything_once ordered
+                empty exact_set_and_lengths no_duplicates many_pages page_boundary
+                after_is_exclusive after_absent_id after_last_is_empty after_all_ff
+                resume_covers_everything_once ordered
                 stable_members_seen_during_inserts no_error_during_deletes delete_as_you_list
                 early_drop_releases_everything outlives_the_borrow two_streams_are_independent
                 slow_consumer_does_not_block_writers error_surfaces_then_ends
@@ -90,7 +92,8 @@ macro_rules! cases {
                 tombstone_then_create ten_workers_hundred_increments one_winner_of_fifty_creates
                 never_torn names_lists_all name_rules longest_name empty_and_largest_value
                 roots_and_chunks_are_separate_namespaces dropped_swap_is_applied_or_not
-                roots_survive_reopen ok_means_durable root_never_points_past_flush
+                roots_survive_reopen racing_swaps_lose_nothing versions_never_repeat
+                ok_means_durable root_never_points_past_flush
             }
             model {
                 model engine_round_trip no_fd_thread_or_tempfile_growth drop_releases_locks

@@ -300,7 +300,6 @@ fn every_cut_of_short_work_is_survived() {
         all += cuts;
     }
     assert!(all > 10_000, "only {all} cuts");
-    eprintln!("{all}");
 }
 
 /// With the syncs removed, every work that depends on them is caught.

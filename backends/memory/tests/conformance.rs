@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use selfenc_backend_tests::{Damage, Harness, async_trait};
+use selfenc_backend_tests::{Crash, Damage, Harness, async_trait};
 use selfenc_core::store::{
     Backend, ChunkId, ChunkStore, DEFAULT_MAX_CHUNK_LEN, ErrorKind, OpenMode, Registry, Result,
 };
@@ -51,6 +51,11 @@ impl Harness for MemoryHarness {
 
     async fn second(&self) -> Option<Result<Arc<dyn Backend>>> {
         Some(Ok(Arc::new(self.store())))
+    }
+
+    async fn crash(&self, _how: Crash, _seed: u64) -> Option<Result<()>> {
+        self.fresh();
+        Some(Ok(()))
     }
 
     async fn corrupt(&self, id: ChunkId, damage: Damage) -> Option<Result<()>> {

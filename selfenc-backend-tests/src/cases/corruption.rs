@@ -173,7 +173,7 @@ pub async fn replaced_by_directory_or_symlink(h: &Trial<'_>) -> Outcome {
 
 pub async fn database_page_damage_is_error_not_panic(h: &Trial<'_>) -> Outcome {
     let shelf = Shelf::new(h).await?;
-    hook!("corrupt", h.corrupt(shelf.x.id, Damage::Page).await);
+    hook!("corrupt (a database page)", h.corrupt(shelf.x.id, Damage::Page).await);
     shelf.check_damaged(Damage::Page).await?;
     // The page may hold others too, or the way to them: what is given is right, or it is an error.
     for y in &shelf.others {

@@ -253,9 +253,11 @@ pub async fn flush_error_is_reported(h: &Trial<'_>) -> Outcome {
     if faults.is_empty() { Ok(NotExercised("fault")) } else { Ok(Passed) }
 }
 
-/// Puts and flushes; whether both were acknowledged.
-async fn put_and_flush(store: &Arc<dyn Backend>, x: &Sample) -> Result<(), Error> {
-    store.put(x.id, x.data.clone()).await?;
+/// Puts and flushes; whether all of it was acknowledged.
+async fn put_and_flush(store: &Arc<dyn Backend>, all: &[Sample]) -> Result<(), Error> {
+    for x in all {
+        store.put(x.id, x.data.clone()).await?;
+    }
     store.flush().await
 }
 
@@ -269,13 +271,14 @@ pub async fn after_failed_sync_no_false_durability(h: &Trial<'_>) -> Outcome {
     // Once it is put again; once only a second flush is asked, which must not say Ok for nothing.
     let trials = faults.iter().flat_map(|fault| [(fault, true), (fault, false)]);
     for (n, (fault, again)) in (0..).zip(trials) {
-        let x = sample(100 + n, 3000);
+        // Several: a cut takes each or not.
+        let all = samples(100 + n, 4, 3000);
         hook!("fault", h.fault(Some(fault)).await);
-        let failed = put_and_flush(&store, &x).await.is_err();
+        let failed = put_and_flush(&store, &all).await.is_err();
         hook!("fault", h.fault(None).await);
-        let shows = must!(G4, store.stat(x.id).await).is_some();
+        let shows = must!(G4, store.stat(all[3].id).await).is_some();
         let is_promised = if failed && again {
-            must!(G4, put_and_flush(&store, &x).await);
+            must!(G4, put_and_flush(&store, &all).await);
             true
         } else {
             !failed || (shows && store.flush().await.is_ok() && fault.op == Op::Flush)
@@ -285,9 +288,12 @@ pub async fn after_failed_sync_no_false_durability(h: &Trial<'_>) -> Outcome {
         store = hook!("reopen", h.reopen().await);
         if is_promised {
             let what = format!("a chunk that was promised after {} (put again: {again})", fault.cause);
-            check_there(&store, std::slice::from_ref(&x), &what).await?;
-        } else if let Some(got) = must!(G4, store.get(x.id).await) {
-            check_bytes!(G1, got, x.data, "a chunk whose sync failed");
+            check_there(&store, &all, &what).await?;
+        }
+        for x in &all {
+            if let Some(got) = must!(G4, store.get(x.id).await) {
+                check_bytes!(G1, got, x.data, "a chunk whose sync failed");
+            }
         }
     }
     if faults.is_empty() { Ok(NotExercised("fault")) } else { Ok(Passed) }

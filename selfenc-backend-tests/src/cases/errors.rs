@@ -61,6 +61,7 @@ async fn provoked(h: &Trial<'_>) -> Result<Option<(Scene, Findings)>, Failure> {
         }
         let answer = scene.act(fault.op, n).await;
         switch(h, None).await?;
+        scene.check_works(&fault, n).await?;
         if let Err(e) = answer? {
             found.push((fault, n, e));
         }

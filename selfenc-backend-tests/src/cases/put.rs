@@ -1,10 +1,11 @@
 //! Putting again, differently, at once, and while others read.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures::future::join_all;
-use selfenc_core::store::{ErrorKind, PutOutcome};
+use selfenc_core::store::{ChunkId, ErrorKind, PutOutcome};
 use tokio::task::JoinSet;
 
 use crate::data::{Sample, fit, metas, noise, put_all, sample, samples};
@@ -234,4 +235,40 @@ pub async fn failed_second_put_keeps_good_copy(h: &Trial<'_>) -> Outcome {
         must!(G3, store.put(x.id, x.data.clone()).await);
     }
     Ok(if faults.is_empty() { NotExercised("fault: put") } else { Passed })
+}
+
+pub async fn racing_puts_insert_once(h: &Trial<'_>) -> Outcome {
+    let store = must!(G8, h.open().await);
+    if !store.capabilities().exact_outcome {
+        return Ok(Weaker("exact_outcome is off"));
+    }
+    // Everybody puts the same chunks in the same order: who is behind catches up, so most puts race.
+    let (start, limit) = (Instant::now(), Duration::from_millis(h.pick(300, 3000, 30_000)));
+    let mut tasks = JoinSet::new();
+    for _ in 0..4 {
+        let store = Arc::clone(&store);
+        tasks.spawn(async move {
+            let mut outcomes = Vec::new();
+            while start.elapsed() < limit {
+                let n = outcomes.len().to_le_bytes();
+                let id = ChunkId::from_bytes(std::array::from_fn(|i| n[i % n.len()]));
+                outcomes.push(must!(G3, store.put(id, Bytes::from_static(b"raced")).await));
+                if outcomes.len() % 64 == 0 {
+                    tokio::task::yield_now().await;
+                }
+            }
+            Ok::<_, Failure>(outcomes)
+        });
+    }
+    let mut inserted: Vec<u32> = Vec::new();
+    while let Some(done) = tasks.join_next().await {
+        let outcomes = must!(G3, done)?;
+        inserted.resize(inserted.len().max(outcomes.len()), 0);
+        for (count, outcome) in inserted.iter_mut().zip(outcomes) {
+            *count += u32::from(outcome == PutOutcome::Inserted);
+        }
+    }
+    let wrong = inserted.iter().filter(|count| **count != 1).count();
+    check_eq!(Honesty, wrong, 0, "chunks that not exactly one of four racing puts inserted");
+    Ok(Passed)
 }

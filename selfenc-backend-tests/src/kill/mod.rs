@@ -47,6 +47,9 @@ const CHILD: &str = "SELFENC_KILL_CHILD";
 /// Where the child's chance comes from.
 const CHILD_SEED: &str = "SELFENC_KILL_SEED";
 
+/// A child, the word that it has opened the store, and, at its end, its lines.
+type Running = (Child, Receiver<()>, JoinHandle<Vec<String>>);
+
 /// How long a child may take to open the store before it is taken to hang.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -182,7 +185,7 @@ impl Kill {
         Ok(lines)
     }
 
-    fn spawn(&self, seed: u64) -> Result<(Child, Receiver<()>, JoinHandle<Vec<String>>), String> {
+    fn spawn(&self, seed: u64) -> Result<Running, String> {
         let binary = std::env::current_exe().map_err(|e| format!("cannot find the test's binary: {e}"))?;
         let child = Command::new(binary)
             .args([&self.test, "--exact", "--nocapture", "--include-ignored", "--test-threads=1"])

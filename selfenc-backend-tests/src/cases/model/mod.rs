@@ -114,7 +114,7 @@ pub async fn no_fd_thread_or_tempfile_growth(h: &Trial<'_>) -> Outcome {
 }
 
 /// Descriptors and threads that other tests of the same process may have open.
-const OTHERS: usize = 1000;
+const OTHERS: usize = 500;
 
 /// The open descriptors and the threads of this process, where the system tells.
 fn resources() -> Option<(usize, usize)> {

@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
-use crate::{CASES, Clause, Failure, Harness, Options, Outcome, Report, Row, Scale, Status, Trial, Verdict};
+use crate::{
+    CASES, Clause, Declared, Failure, Harness, Options, Outcome, Report, Row, Scale, Status, Trial, Verdict,
+};
 
 /// One case of the suite.
 #[derive(Clone, Copy, Debug)]
@@ -35,30 +37,43 @@ impl Case {
 
 /// Runs the suite over a store, case by case, on the current runtime, and says how it went.
 ///
-/// Never panics, whatever the store does; a case that does not end is given up after minutes.
+/// Never panics, whatever the store does. A case that does not end is given up after minutes, unless the
+/// store blocks the executor for ever.
 pub async fn run(harness: &dyn Harness, options: &Options) -> Report {
-    let opened = AssertUnwindSafe(harness.open()).catch_unwind().await;
-    let (store, capabilities) = match opened {
-        Ok(Ok(store)) => (store.info().to_string(), Ok(store.capabilities().into())),
-        Ok(Err(e)) => ("?".to_owned(), Err(e.to_string())),
-        Err(panic) => ("?".to_owned(), Err(words(&*panic))),
+    let (store, capabilities) = match declared(harness, options).await {
+        Ok((store, capabilities)) => (store, Ok(capabilities)),
+        Err(e) => ("?".to_owned(), Err(e)),
     };
     let mut rows = Vec::new();
     if capabilities.is_ok() {
         for case in CASES.iter().filter(|case| case.full_name().contains(&options.filter)) {
             let start = Instant::now();
             let outcome = attempt(case, harness, options).await;
-            rows.push(row(case, harness, options, outcome, start.elapsed()));
+            rows.push(row(case, harness, outcome, start.elapsed()));
             options.report(&rows[rows.len() - 1]);
         }
-        for (name, _) in harness.known_failures() {
-            if Case::find(name).is_none() {
-                rows.push(stale(name));
-            }
-        }
+        rows.extend(known(harness).iter().filter(|(name, _)| Case::find(name).is_none()).map(stale));
     }
     let (scale, suite) = (options.scale.to_string(), env!("CARGO_PKG_VERSION").to_owned());
     Report { store, capabilities, suite, scale, seed: options.seed, rows }
+}
+
+/// What the store says it is, and what it declares.
+async fn declared(harness: &dyn Harness, options: &Options) -> Result<(String, Declared), String> {
+    let opening = async {
+        let store = harness.open().await.map_err(|e| e.to_string())?;
+        Ok((store.info().to_string(), store.capabilities().into()))
+    };
+    let limit = deadline(options.scale);
+    match tokio::time::timeout(limit, AssertUnwindSafe(opening).catch_unwind()).await {
+        Ok(Ok(opened)) => opened,
+        Ok(Err(panic)) => Err(format!("it panicked: {}", words(&*panic))),
+        Err(_) => Err(format!("no end within {} s", limit.as_secs())),
+    }
+}
+
+fn known(harness: &dyn Harness) -> Vec<(&'static str, &'static str)> {
+    std::panic::catch_unwind(AssertUnwindSafe(|| harness.known_failures())).unwrap_or_default()
 }
 
 /// Runs one case on a runtime of its own (four threads, whatever the machine has).
@@ -71,8 +86,14 @@ pub async fn run(harness: &dyn Harness, options: &Options) -> Report {
 pub fn run_case(case: &Case, harness: &dyn Harness, options: &Options) -> Outcome {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build();
     let runtime = runtime.map_err(|e| failure(Clause::G9, format!("no runtime: {e}")))?;
-    runtime.block_on(attempt(case, harness, options))
+    let outcome = runtime.block_on(attempt(case, harness, options));
+    // A store that hangs on a blocking thread must not hang the test as well.
+    runtime.shutdown_timeout(SETTLE);
+    outcome
 }
+
+/// How long a case that is over waits for what it left running.
+const SETTLE: Duration = Duration::from_secs(10);
 
 /// The body of each `#[test]` that [`conformance!`](crate::conformance) makes. The scale and the seed come
 /// from the environment; see [`Options::from_env`].
@@ -88,10 +109,13 @@ pub fn run_test(configuration: &str, group: &str, name: &str, harness: &dyn Harn
         assert!(Case::find(known).is_some(), "{known} is declared as a known failure; there is no such case");
     }
     let outcome = run_case(case, harness, &options);
-    let row = row(case, harness, &options, outcome, Duration::ZERO);
+    let row = row(case, harness, outcome, Duration::ZERO);
     match row.status {
         Status::Passed => {}
-        Status::Failed => panic!("{full} {}", row.detail),
+        Status::Failed => panic!(
+            "{full} {}; to see it again: SELFENC_SUITE={} SELFENC_SEED={}",
+            row.detail, options.scale, options.seed
+        ),
         status => {
             let line = format!("{} {full}: {}\n", status.to_string().to_uppercase(), row.detail);
             // Not `eprintln!`, whose output the test runner swallows when the test passes. If standard
@@ -130,32 +154,26 @@ fn words(panic: &(dyn Any + Send)) -> String {
     text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("it does not say why").to_owned()
 }
 
-fn row(case: &Case, harness: &dyn Harness, options: &Options, outcome: Outcome, took: Duration) -> Row {
+fn row(case: &Case, harness: &dyn Harness, outcome: Outcome, took: Duration) -> Row {
     let name = case.full_name();
-    let known = harness.known_failures().into_iter().find(|(known, _)| *known == name).map(|(_, why)| why);
+    let known = known(harness).into_iter().find(|(known, _)| *known == name).map(|(_, why)| why);
     let (status, detail) = match (outcome, known) {
         (Err(failure), Some(why)) => (Status::KnownFailure, format!("{why} ({failure})")),
-        (Err(failure), None) => {
-            let replay = format!("SELFENC_SUITE={} SELFENC_SEED={}", options.scale, options.seed);
-            (Status::Failed, format!("{failure}; to see it again: {replay}"))
+        (Err(failure), None) => (Status::Failed, failure.to_string()),
+        (Ok(Verdict::LargerScale(scale)), _) => (Status::LargerScale, format!("it runs at scale {scale}")),
+        (Ok(verdict), Some(why)) => {
+            (Status::Failed, format!("declared as a known failure ({why}), it now ends as {verdict:?}"))
         }
-        (Ok(Verdict::Passed), Some(why)) => (
-            Status::Failed,
-            format!("it is declared as a known failure ({why}), and passes: declare it no more"),
-        ),
         (Ok(Verdict::Passed), None) => (Status::Passed, String::new()),
-        (Ok(Verdict::Weaker(what)), _) => (Status::Weaker, what.to_owned()),
-        (Ok(Verdict::NotExercised(hook)), _) => {
+        (Ok(Verdict::Weaker(what)), None) => (Status::Weaker, what.to_owned()),
+        (Ok(Verdict::NotExercised(hook)), None) => {
             (Status::NotExercised, format!("the harness has no hook `{hook}`"))
-        }
-        (Ok(Verdict::LargerScale(scale)), _) => {
-            (Status::LargerScale, format!("it runs with SELFENC_SUITE={scale}"))
         }
     };
     Row { case: name, status, detail, seconds: took.as_secs_f64() }
 }
 
-fn stale(name: &str) -> Row {
+fn stale((name, _): &(&'static str, &'static str)) -> Row {
     let detail = "it is declared as a known failure, and there is no such case".to_owned();
-    Row { case: name.to_owned(), status: Status::Failed, detail, seconds: 0.0 }
+    Row { case: (*name).to_owned(), status: Status::Failed, detail, seconds: 0.0 }
 }

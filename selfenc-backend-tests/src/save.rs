@@ -34,7 +34,7 @@ fn folder() -> Result<PathBuf, String> {
 }
 
 fn save(folder: &Path, report: &Report) -> Result<(), String> {
-    let path = folder.join(&report.store).with_extension("json");
+    let path = folder.join(format!("{}.json", report.store));
     std::fs::write(&path, report.to_json() + "\n")
         .map_err(|e| format!("cannot write {}: {e}", path.display()))
 }

@@ -419,3 +419,14 @@ async fn of_puts_at_once_none_is_kept() {
         assert_eq!(store.get(id(1)).await.unwrap(), store.inner().peek(id(1)));
     }
 }
+
+#[tokio::test]
+async fn absence_is_not_remembered_once_a_put_is_in_doubt() {
+    let store = cache().with_exclusive(true);
+    store.inner().script("put", [Step::Before(ErrorKind::Timeout)]);
+    assert!(store.put(id(1), byte()).await.is_err());
+    assert_eq!(store.get(id(1)).await.unwrap(), None);
+    // The put that nobody waits for any more lands.
+    store.inner().plant(id(1), byte());
+    assert_eq!(store.get(id(1)).await.unwrap(), Some(byte()));
+}

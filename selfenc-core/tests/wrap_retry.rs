@@ -248,3 +248,17 @@ async fn the_same_seed_waits_the_same_and_no_seed_does_not() {
     // Four delays, to the millisecond: they do not agree by chance.
     assert_ne!(waited(slow.clone()).await, waited(slow).await);
 }
+
+#[tokio::test(start_paused = true)]
+async fn update_does_not_multiply_what_was_retried() {
+    let probe = Probe::new();
+    probe.break_down("swap", ErrorKind::Throttled);
+    let store = Retry::new(probe.clone(), RetryPolicy::new().with_max_attempts(5));
+    let change = |_: Option<&Bytes>| Ok(Some(Bytes::from_static(b"1")));
+    let e = store.update(&name("r"), change).await.unwrap_err();
+    assert_eq!((e.kind(), e.attempts(), probe.calls("swap")), (ErrorKind::Throttled, Some(5), 5));
+    // Without a retry below, a few attempts of its own, and the store's own error.
+    probe.forget_calls();
+    let e = probe.update(&name("r"), change).await.unwrap_err();
+    assert_eq!((e.kind(), probe.calls("swap")), (ErrorKind::Throttled, 5));
+}

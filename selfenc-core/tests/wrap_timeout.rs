@@ -7,9 +7,12 @@ mod probe;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures::stream::{self, StreamExt, TryStreamExt};
+use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use probe::{At, Probe, id, name};
-use selfenc_core::store::{ChunkStore, ErrorKind, Expect, RootStore, RootStoreExt};
+use selfenc_core::store::{
+    Capabilities, ChunkId, ChunkMeta, ChunkStore, ErrorKind, Expect, PutOutcome, Result, RootStore,
+    RootStoreExt,
+};
 use selfenc_core::wrap::Timeout;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -88,7 +91,7 @@ async fn each_item_of_a_listing_has_its_own_time() {
 #[tokio::test(start_paused = true)]
 async fn a_batch_has_the_time_of_its_members() {
     let batch = |n: u8| (0..n).map(|n| (id(n), Bytes::from_static(b"x"))).collect::<Vec<_>>();
-    for (members, shares) in [(1, 1), (15, 1), (16, 2), (80, 10)] {
+    for (members, shares) in [(1, 1), (8, 1), (9, 2), (16, 2), (80, 10)] {
         let store = filled(0);
         store.inner().hold("put_many", At::Start);
         let start = Instant::now();
@@ -128,4 +131,39 @@ async fn a_swap_whose_answer_is_late_is_found_out_by_update() {
     let (updated, ()) = futures::join!(update, release);
     assert_eq!(updated.unwrap().unwrap().value, "new");
     assert_eq!(store.inner().calls("swap"), 1, "it happened once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_has_the_time_of_all_its_rounds() {
+    // Eight at once, as the default batch does: nine take two rounds.
+    let store = Timeout::new(OneByOne(Probe::new()), Duration::from_secs(1));
+    store.inner().0.delay("put", Duration::from_millis(600));
+    for n in [1, 8, 9, 15, 16, 17] {
+        let results = store.put_many((0..n).map(|n| (id(n), Bytes::new())).collect()).await;
+        let failed = results.iter().filter(|result| result.is_err()).count();
+        assert_eq!(failed, 0, "of {n}");
+    }
+}
+
+/// A store with the trait's own batches.
+#[derive(Debug)]
+struct OneByOne(Probe);
+
+#[selfenc_core::async_trait]
+impl ChunkStore for OneByOne {
+    fn capabilities(&self) -> Capabilities {
+        self.0.capabilities()
+    }
+    async fn put(&self, id: ChunkId, data: Bytes) -> Result<PutOutcome> {
+        self.0.put(id, data).await
+    }
+    async fn get(&self, id: ChunkId) -> Result<Option<Bytes>> {
+        self.0.get(id).await
+    }
+    async fn delete(&self, id: ChunkId) -> Result<()> {
+        self.0.delete(id).await
+    }
+    fn list(&self, after: Option<ChunkId>) -> BoxStream<'static, Result<ChunkMeta>> {
+        self.0.list(after)
+    }
 }

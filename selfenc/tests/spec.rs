@@ -132,6 +132,13 @@ async fn what_cannot_be_is_refused_with_its_place() {
     }
 }
 
+#[test]
+fn debug_shows_no_url() {
+    let spec = StoreSpec::mirror([StoreSpec::url("s3://user:hunter2@host/b").limit(3)]);
+    let debug = format!("{spec:?}");
+    assert!(debug.contains("s3:") && !debug.contains("hunter2"), "{debug}");
+}
+
 #[tokio::test]
 async fn a_file_is_opened_by_its_url() {
     let dir = tempfile::tempdir().unwrap();
@@ -155,6 +162,8 @@ async fn a_file_is_opened_by_its_url() {
     fs::write(&file, format!("url = '{url}'")).unwrap();
     let e = registry().open(&url, OpenMode::Create).await.unwrap_err();
     assert!(e.to_string().contains("no backend for 'toml:'"), "no endless loop: {e}");
+    let e = registry().open("toml:/dev/zero", OpenMode::Create).await.unwrap_err();
+    assert!(e.to_string().contains("no description"), "{e}");
     let e = registry().open("toml:/nowhere.toml", OpenMode::Create).await.unwrap_err();
     assert!(e.to_string().contains("/nowhere.toml"), "{e}");
 }

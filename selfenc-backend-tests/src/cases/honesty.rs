@@ -36,7 +36,8 @@ pub async fn info_is_stable_and_secret_free(h: &Trial<'_>) -> Outcome {
     check!(Honesty, !line.is_empty() && !line.contains(char::is_control), "not one plain line: {line:?}");
     // What people put in URLs, and must not find in logs.
     let lower = line.to_lowercase();
-    for secret in ["password", "secret", "token=", "accesskey", "access_key", "signature", "credential"] {
+    for secret in ["password=", "secret=", "token=", "accesskey=", "access_key=", "signature=", "credential="]
+    {
         check!(Honesty, !lower.contains(secret), "info seems to hold a secret ({secret}): {line}");
     }
     let userinfo = line.split_once("://").and_then(|(_, rest)| rest.split('/').next()?.split_once('@'));

@@ -28,7 +28,7 @@ mod model;
 
 use std::fmt;
 use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread::JoinHandle;
@@ -138,6 +138,9 @@ impl Kill {
                 return Err(context(format!("{slow} openings took longer than {:?}", self.open_limit)));
             }
         }
+        if self.rounds > 0 && summary.acknowledged == 0 {
+            return Err("no child was told that anything is done, so nothing was tried".to_owned());
+        }
         Ok(summary)
     }
 
@@ -176,7 +179,7 @@ impl Kill {
         if let Some(problem) = lines.iter().find_map(|line| line.strip_prefix("wrong ")) {
             return Err(problem.to_owned());
         }
-        if !is_ready || status.code().is_some_and(|_| cfg!(unix)) {
+        if !is_ready || !was_killed(status) {
             return Err(format!(
                 "the child ended by itself ({status}); does a test named {} call child_if_asked first?",
                 self.test
@@ -216,6 +219,14 @@ impl Kill {
         });
         Ok((child, is_ready, reader))
     }
+}
+
+/// Whether it died of our signal, and not of one of its own making, such as an abort.
+fn was_killed(status: ExitStatus) -> bool {
+    #[cfg(unix)]
+    return std::os::unix::process::ExitStatusExt::signal(&status) == Some(9);
+    #[cfg(not(unix))]
+    return !status.success();
 }
 
 impl fmt::Debug for Kill {

@@ -151,8 +151,8 @@ faults! {
     FlushFailsWhenBusy flush_fails_when_busy: "durability::flush_idempotent_and_concurrent" G4;
     /// `flush` says `Ok` when it failed.
     FlushSwallowsErrors flush_swallows_errors: "durability::flush_error_is_reported" G4;
-    /// After a failed `flush` the next says `Ok`, with nothing made safe.
-    FailedFlushForgets failed_flush_forgets: "durability::after_failed_sync_no_false_durability" G4;
+    /// After a failed `flush` the next says `Ok`, with nothing made safe: what a power cut leaves is torn.
+    FailedFlushForgets failed_flush_forgets: "durability::after_failed_sync_no_false_durability" G1;
     /// A second opening is an empty store, though it says `shared`.
     SecondIsEmpty second_is_empty:
         "durability::second_open" Honesty,

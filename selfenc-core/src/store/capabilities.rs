@@ -23,7 +23,7 @@ pub struct Capabilities {
     pub exact_outcome: bool,
     /// Two openings of the same location, also by two processes, see each other.
     pub shared: bool,
-    /// A dropped `delete` never erases a later `put` (guarantee G6).
+    /// A dropped `delete` never erases a later `put` through the same handle (guarantee G6).
     pub drop_ordered: bool,
     /// `list` works.
     pub lists: bool,

@@ -21,7 +21,7 @@ const BATCH_IN_FLIGHT: usize = 8;
 /// * **G4 durable.** As [`Capabilities::durability`] says; always after `flush`.
 /// * **G5 absent.** Absence is `Ok(None)`; anything else (a missing bucket, a denied read) is `Err`.
 /// * **G6 droppable.** A dropped future leaves the chunk whole or absent; with
-///   [`Capabilities::drop_ordered`], a dropped `delete` never erases a later `put`.
+///   [`Capabilities::drop_ordered`], a dropped `delete` never erases a later `put` through one handle.
 /// * **G7 listing.** Ascending by id. Every chunk present throughout appears once; deletes do not fail
 ///   it; it ends after an `Err`.
 /// * **G8 classified.** Errors say what kind they are and whether retrying can help.

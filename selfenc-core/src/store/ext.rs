@@ -9,8 +9,11 @@ use super::{
 /// How many chunks a copy, or a batch of reads, keeps in flight.
 const IN_FLIGHT: usize = 8;
 
-/// How often `update` starts again before it gives up.
+/// How often `update` starts again because others were in between.
 const UPDATE_ATTEMPTS: usize = 1000;
+
+/// How often `update` starts again after an error that may pass. Retrying for long is a wrapper's work.
+const UPDATE_FAILURES: usize = 5;
 
 /// What everybody wants of a [`ChunkStore`] and nobody needs to implement.
 #[async_trait]
@@ -102,15 +105,21 @@ pub trait RootStoreExt: RootStore {
     ///
     /// `change` gets the current value and gives the new one (`None` removes the root). It may be called
     /// more than once. After a transient error, which leaves open whether the swap happened, the root is
-    /// read again: if it holds the new value the update is done, else it starts over.
+    /// read again: if it holds the new value the update is done, else it starts over, up to five times.
+    ///
+    /// So `change` must give a value that no other writer gives, such as one that holds a fresh random
+    /// number, or one that may be set twice, such as the name of a map. A bare counter is neither: after a
+    /// lost reply, nobody can tell one's own 6 from another writer's 6.
     ///
     /// # Errors
-    /// What `change` returns, what the store returns, or [`ErrorKind::Conflict`] after 1000 attempts.
+    /// What `change` returns, what the store returns, or [`ErrorKind::Conflict`] after 1000 attempts that
+    /// others were in between of.
     async fn update<F>(&self, name: &RootName, mut change: F) -> Result<Option<Root>>
     where
         F: FnMut(Option<&Bytes>) -> Result<Option<Bytes>> + Send,
     {
         let mut current = self.load(name).await?;
+        let mut failures = 0;
         for _ in 0..UPDATE_ATTEMPTS {
             let new = change(current.as_ref().map(|root| &root.value))?;
             if new.is_none() && current.is_none() {
@@ -125,6 +134,11 @@ pub trait RootStoreExt: RootStore {
                     let found = self.load(name).await?;
                     if found != current && found.as_ref().map(|root| &root.value) == new.as_ref() {
                         return Ok(found);
+                    }
+                    failures += 1;
+                    // Whoever retried it below has done what can be done.
+                    if e.attempts().is_some() || failures >= UPDATE_FAILURES {
+                        return Err(e);
                     }
                     current = found;
                 }

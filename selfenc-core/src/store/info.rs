@@ -7,10 +7,13 @@ use std::fmt;
 pub struct StoreInfo(String);
 
 impl StoreInfo {
-    /// A backend: its URL scheme, and a location that is safe to print.
+    /// A backend: its URL scheme, and a location that is safe to print. Control characters, which a folder
+    /// may have in its name, are escaped.
     #[must_use]
     pub fn backend(scheme: &str, location: impl fmt::Display) -> Self {
-        Self(format!("{scheme}:{location}"))
+        let location = location.to_string();
+        let plain = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+        Self(format!("{scheme}:{}", location.chars().map(plain).collect::<String>()))
     }
 
     /// A wrapper around `self`: `name(args, self)`, or `name(self)` if there is nothing to say.
@@ -43,6 +46,7 @@ mod tests {
     fn wrappers_read_from_the_outside_in() {
         let info = StoreInfo::backend("file", "/x").wrapped("limit", 8).wrapped("retry", "");
         assert_eq!(info.to_string(), "retry(limit(8, file:/x))");
+        assert_eq!(StoreInfo::backend("file", "/a\nb").to_string(), r"file:/a\nb");
         let pair = StoreInfo::around("mirror", [info, StoreInfo::backend("file", "/y")]);
         assert_eq!(pair.to_string(), "mirror(retry(limit(8, file:/x)), file:/y)");
     }

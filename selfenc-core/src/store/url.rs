@@ -65,7 +65,8 @@ impl StoreUrl {
     /// The path as a place in the file system: `///a`, `/a` and `a` are understood, `%20` is a space.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidInput`] if it is empty, names another host, or does not decode to UTF-8.
+    /// [`ErrorKind::InvalidInput`] if it is empty, names another host, holds a NUL, or does not decode to
+    /// UTF-8.
     pub fn to_file_path(&self) -> Result<PathBuf> {
         let local = match self.path.strip_prefix("//") {
             Some(rest) if rest.starts_with('/') => rest,
@@ -80,7 +81,10 @@ impl StoreUrl {
             .decode_utf8()
             .map_err(|e| invalid(format!("the path of '{self}' is not UTF-8")).with_source(e))?;
         if decoded.is_empty() {
-            return Err(invalid(format!("'{self}:' names no path; write {self}///path or {self}path")));
+            return Err(invalid(format!("'{self}' names no path; write {self}///path or {self}path")));
+        }
+        if decoded.contains('\0') {
+            return Err(invalid(format!("the path of '{self}' holds a NUL, which no path can")));
         }
         Ok(PathBuf::from(decoded.into_owned()))
     }
@@ -234,8 +238,14 @@ mod tests {
 
     #[test]
     fn what_is_no_path_says_how_to_write_one() {
-        for bad in ["file:", "file:///%ff", "file://host/x"] {
-            assert!(bad.parse::<StoreUrl>().unwrap().to_file_path().is_err(), "{bad}");
+        for (bad, words) in [
+            ("file:", "'file:' names no path"),
+            ("file:///%ff", "not UTF-8"),
+            ("file://host/x", "names a host"),
+            ("file:/tmp/x%00", "holds a NUL"),
+        ] {
+            let e = bad.parse::<StoreUrl>().unwrap().to_file_path().unwrap_err();
+            assert!(e.kind() == ErrorKind::InvalidInput && e.to_string().contains(words), "{bad}: {e}");
         }
         for bad in ["", "/just/a/path", ":x", "1:x", "a b:x"] {
             let e = bad.parse::<StoreUrl>().unwrap_err();

@@ -17,7 +17,7 @@ const BATCH_SHARE: usize = 8;
 /// Bounds how long an operation, or a listing's next item, may take; then it is dropped and the error is
 /// [`ErrorKind::Timeout`], which a [`Retry`](super::Retry) around this tries again.
 ///
-/// A batch gets the time of one operation for every eight members. A listing ends after its time-out. The
+/// A batch gets the time of one operation for each eight members or part of them. A listing ends after its time-out. The
 /// clock measures the store, not the caller: an operation goes on while nobody polls it, and nothing runs
 /// between two items of a listing. Capabilities are the inner store's.
 ///
@@ -59,7 +59,7 @@ impl<S> Timeout<S> {
         F: FnOnce(Arc<S>) -> W + Send,
         W: Future<Output = Vec<Result<T>>> + Send + 'static,
     {
-        let shares = u32::try_from(ids.len() / BATCH_SHARE).unwrap_or(u32::MAX).max(1);
+        let shares = u32::try_from(ids.len().div_ceil(BATCH_SHARE)).unwrap_or(u32::MAX).max(1);
         let limit = self.limit.saturating_mul(shares);
         let batch = call(Arc::clone(&self.inner));
         let e = match bounded(op, None, limit, async move { Ok(batch.await) }).await {

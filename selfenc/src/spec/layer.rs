@@ -34,7 +34,7 @@ impl Layer {
             }
             Self::Timeout { each } => Arc::new(Timeout::new(store, *each)),
             Self::Retry { policy } => Arc::new(Retry::new(store, policy.clone())),
-            Self::Cache { bytes } => Arc::new(Cache::new(store, *bytes)),
+            Self::Cache { bytes } => Arc::new(Cache::new(store, *bytes).with_check(name_matches)),
             Self::Verify => Arc::new(Verify::new(store, name_matches)),
             Self::Prefix { prefix } => Arc::new(Prefix::new(store, prefix.as_str())?),
             Self::ReadOnly => Arc::new(ReadOnly::new(store)),

@@ -4,6 +4,7 @@ mod layer;
 #[cfg(feature = "toml")]
 mod toml;
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -44,7 +45,7 @@ pub struct StoreSpec {
 }
 
 /// What is at the bottom.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 enum Source {
     Url(String),
     Mirror(Vec<StoreSpec>),
@@ -58,7 +59,8 @@ impl StoreSpec {
         Self::of(Source::Url(url.into()))
     }
 
-    /// Several stores that hold the same; see [`Mirror`]. Chunks are checked, and damaged ones healed.
+    /// Several stores that hold the same; see [`Mirror`]. Chunks are checked, and damaged ones healed. All of
+    /// them must open; while one cannot, open another by itself.
     #[must_use]
     pub fn mirror(replicas: impl IntoIterator<Item = Self>) -> Self {
         Self::of(Source::Mirror(replicas.into_iter().collect()))
@@ -97,7 +99,8 @@ impl StoreSpec {
         self.with(Layer::Retry { policy })
     }
 
-    /// With so many bytes of chunks kept in memory; see [`Cache`](selfenc_core::wrap::Cache).
+    /// With so many bytes of chunks kept in memory; see [`Cache`](selfenc_core::wrap::Cache). Hits are checked
+    /// against their names.
     #[must_use]
     pub fn cache(self, bytes: u64) -> Self {
         self.with(Layer::Cache { bytes })
@@ -115,7 +118,8 @@ impl StoreSpec {
         self.with(Layer::Prefix { prefix: prefix.into() })
     }
 
-    /// Without any way to change it; see [`ReadOnly`](selfenc_core::wrap::ReadOnly).
+    /// Without any way for callers to change it; see [`ReadOnly`](selfenc_core::wrap::ReadOnly). A mirror or
+    /// a tiered store inside still heals its copies when it is read.
     #[must_use]
     pub fn read_only(self) -> Self {
         self.with(Layer::ReadOnly)
@@ -147,6 +151,17 @@ impl StoreSpec {
     }
 }
 
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            // Not parsed yet, so it may hold what a URL should not.
+            Self::Url(url) => write!(f, "{}:…", url.split(':').next().unwrap_or_default()),
+            Self::Mirror(replicas) => f.debug_tuple("Mirror").field(replicas).finish(),
+            Self::Tiered { fast, slow } => f.debug_tuple("Tiered").field(fast).field(slow).finish(),
+        }
+    }
+}
+
 impl Source {
     async fn open(&self, registry: &Registry, mode: OpenMode) -> Result<Arc<dyn Backend>> {
         Ok(match self {
@@ -159,9 +174,9 @@ impl Source {
                 Arc::new(Mirror::new(stores)?.with_check(name_matches))
             }
             Self::Tiered { fast, slow } => {
+                let slow = Box::pin(slow.open(registry, mode)).await?;
                 // The fast one is no more than a copy: it may always be made.
                 let fast = Box::pin(fast.open(registry, OpenMode::Create)).await?;
-                let slow = Box::pin(slow.open(registry, mode)).await?;
                 Arc::new(Tiered::new(fast, slow).with_check(name_matches))
             }
         })

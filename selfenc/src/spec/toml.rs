@@ -1,4 +1,5 @@
 use std::fmt;
+use std::io::Read;
 use std::path::Path;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -83,12 +84,14 @@ impl StoreFactory for TomlFactory {
 
 fn read(path: &Path) -> Result<String> {
     let failed = |e| Error::from_io("open", format!("cannot read '{}'", path.display()), e);
-    let len = std::fs::metadata(path).map_err(failed)?.len();
-    if len > MAX_LEN {
-        let message = format!("'{}' has {len} bytes: it is no description of a store", path.display());
-        return Err(Error::new(ErrorKind::InvalidInput, "open", message));
+    let no_description = || refused(format!("'{}' is no description of a store", path.display()));
+    if !std::fs::metadata(path).map_err(failed)?.is_file() {
+        return Err(no_description());
     }
-    std::fs::read_to_string(path).map_err(failed)
+    let mut text = String::new();
+    let file = std::fs::File::open(path).map_err(failed)?;
+    file.take(MAX_LEN + 1).read_to_string(&mut text).map_err(failed)?;
+    if text.len() as u64 > MAX_LEN { Err(no_description()) } else { Ok(text) }
 }
 
 impl FromStr for StoreSpec {

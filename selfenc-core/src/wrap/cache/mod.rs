@@ -26,7 +26,8 @@ use crate::store::{
 /// A hit says what the chunk's bytes are, not that the inner store still has them: `stat`, and so
 /// [`contains`](crate::store::ChunkStoreExt::contains), always asks it. A put that finds the chunk there
 /// already takes the entry out, so that reading it back reads the inner store. A delete through this cache
-/// reaches it before and after the inner store; a delete by somebody else does not.
+/// reaches it before and after the inner store; a delete by somebody else does not, nor one that failed or
+/// was dropped and lands later.
 ///
 /// Capabilities are the inner store's; with [`with_exclusive`](Self::with_exclusive), `shared` is off.
 #[derive(Clone)]
@@ -67,7 +68,7 @@ impl<S> Cache<S> {
     }
 
     /// Says that nobody puts into the inner store but through this cache, which then remembers what is
-    /// absent too.
+    /// absent too: until a put fails or is dropped, for that one may still land.
     #[must_use]
     pub fn with_exclusive(mut self, on: bool) -> Self {
         self.exclusive = on;

@@ -1,6 +1,6 @@
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -23,6 +23,8 @@ pub(super) struct State {
     pub(super) hits: AtomicU64,
     pub(super) misses: AtomicU64,
     pub(super) damaged: AtomicU64,
+    /// A put failed or was dropped: it may still land, so absence is not remembered any more.
+    in_doubt: AtomicBool,
 }
 
 struct Table {
@@ -73,6 +75,7 @@ impl State {
             hits: AtomicU64::new(0),
             misses: AtomicU64::new(0),
             damaged: AtomicU64::new(0),
+            in_doubt: AtomicBool::new(false),
         })
     }
 
@@ -142,6 +145,9 @@ impl State {
 
     /// A put ends, well or not: the chunk may be there now. Whether what was put may be kept.
     fn put(&self, ticket: &mut Ticket, outcome: Option<PutOutcome>) -> bool {
+        if outcome.is_none() {
+            self.in_doubt.store(true, Ordering::SeqCst);
+        }
         let mut table = self.lock();
         let mut new = outcome == Some(PutOutcome::Inserted);
         if let Some(current) = table.under_way.get_mut(&ticket.id) {
@@ -185,7 +191,8 @@ impl Ticket {
 
     pub(super) fn keep_absent(&self) {
         let mut table = self.state.lock();
-        if table.under_way.get(&self.id).is_some_and(|current| current.puts == self.puts) {
+        let doubt = self.state.in_doubt.load(Ordering::SeqCst);
+        if !doubt && table.under_way.get(&self.id).is_some_and(|current| current.puts == self.puts) {
             table.kept.insert(self.id, Entry::Absent);
         }
     }

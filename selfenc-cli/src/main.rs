@@ -17,9 +17,10 @@ mod text;
 mod ui;
 
 use std::io;
+use std::pin::pin;
 use std::process::ExitCode;
 use std::thread::available_parallelism;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::Parser;
 use tokio::runtime::{Builder, Runtime};
@@ -32,6 +33,13 @@ use crate::ui::Ui;
 /// How long an ended run waits for requests in flight: long enough to remove temporaries, short enough
 /// not to be felt when a read of the terminal, which nothing can wake, is among them.
 const GRACE: Duration = Duration::from_millis(500);
+
+/// Removing what a test stored may take longer than that. A signal that comes this long after the first ends
+/// it; one that comes sooner is the same wish, for a terminal that closes sends two.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The exit code of a run whose terminal has gone. That happens once, so a second time asks for nothing more.
+const HANGUP: u8 = 129;
 
 /// Threads for files. With glibc each thread that allocates chunks keeps memory of its own: sixteen kept
 /// twice the memory budget of a 4 GiB run, and read it no faster.
@@ -64,22 +72,41 @@ fn main() -> ExitCode {
 fn run(runtime: Runtime, cli: Cli, ui: Ui) -> Result<()> {
     let result = runtime.block_on(async {
         let corners = Corners::default();
+        let mut signals = Signals::listen().context("cannot listen for signals")?;
+        let mut first = None;
         let mut task = tokio::spawn(cli.command.run(ui, corners.clone()));
         let ended = tokio::select! {
             done = &mut task => done,
-            failure = interruption() => {
+            code = signals.next() => {
+                first = Some(Instant::now());
                 // Dropping the command's future cancels it and removes its temporary files.
                 task.abort();
                 let _ = tokio::time::timeout(GRACE, task).await;
-                Ok(Err(failure))
+                Ok(Err(Failure::interrupted(code)))
             }
         };
-        // Removing what a test stored may take longer; a second signal ends it.
-        let removed = tokio::select! {
-            removed = corners.close() => removed,
-            failure = interruption() => Err(failure.and(corners.abandoned())),
+        let mut late = None;
+        let removed = {
+            let mut closing = pin!(corners.close());
+            loop {
+                tokio::select! {
+                    biased;
+                    removed = &mut closing => break removed,
+                    code = signals.next() => match first {
+                        Some(since) if code != HANGUP && since.elapsed() > PATIENCE => {
+                            break Err(corners.abandoned());
+                        }
+                        Some(_) => {}
+                        None => {
+                            first = Some(Instant::now());
+                            late = Some(Failure::interrupted(code));
+                        }
+                    },
+                }
+            }
         };
         let result = ended.unwrap_or_else(|e| std::panic::resume_unwind(e.into_panic()));
+        let result = result.and(late.map_or(Ok(()), Err));
         match (result, removed) {
             (Err(failure), Err(left)) => Err(failure.and(left)),
             (result, removed) => result.and(removed),
@@ -89,28 +116,47 @@ fn run(runtime: Runtime, cli: Cli, ui: Ui) -> Result<()> {
     result
 }
 
+/// The signals that end a run, as exit codes.
 #[cfg(unix)]
-async fn interruption() -> Failure {
-    use tokio::signal::unix::{SignalKind, signal};
-    let listen = || {
+struct Signals {
+    int: tokio::signal::unix::Signal,
+    term: tokio::signal::unix::Signal,
+    hangup: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn listen() -> io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
         let [int, term, hangup] = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
-        io::Result::Ok((signal(int)?, signal(term)?, signal(hangup)?))
-    };
-    match listen() {
-        Err(e) => Failure::io("cannot listen for signals", &e),
-        Ok((mut int, mut term, mut hangup)) => tokio::select! {
-            _ = int.recv() => Failure::interrupted(130),
-            _ = term.recv() => Failure::interrupted(143),
-            _ = hangup.recv() => Failure::interrupted(129),
-        },
+        Ok(Self { int: signal(int)?, term: signal(term)?, hangup: signal(hangup)? })
+    }
+
+    async fn next(&mut self) -> u8 {
+        tokio::select! {
+            _ = self.int.recv() => 130,
+            _ = self.term.recv() => 143,
+            _ = self.hangup.recv() => HANGUP,
+        }
     }
 }
 
 #[cfg(not(unix))]
-async fn interruption() -> Failure {
-    match tokio::signal::ctrl_c().await {
-        Ok(()) => Failure::interrupted(130),
-        Err(e) => Failure::io("cannot listen for signals", &e),
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    #[allow(clippy::unnecessary_wraps)]
+    fn listen() -> io::Result<Self> {
+        Ok(Self)
+    }
+
+    async fn next(&mut self) -> u8 {
+        if tokio::signal::ctrl_c().await.is_err() {
+            // There will be none.
+            std::future::pending::<()>().await;
+        }
+        130
     }
 }
 

@@ -20,15 +20,7 @@ pub(crate) struct StoreArg {
 impl StoreArg {
     /// Opens the store that was named, or the default one.
     pub(crate) async fn open(&self, mode: OpenMode) -> Result<Arc<dyn Backend>> {
-        open(&self.url(mode)?, mode).await
-    }
-
-    /// The URL that was named, or that of the default store; the folder above that is made if `mode` may.
-    fn url(&self, mode: OpenMode) -> Result<String> {
-        match self.store.clone().map_or_else(from_environment, |url| Ok(Some(url)))? {
-            Some(url) => Ok(url),
-            None => default_url(mode),
-        }
+        open(&url_of(self.store.as_ref(), mode, "with --store")?, mode).await
     }
 }
 
@@ -42,12 +34,21 @@ pub(crate) struct UrlArg {
 impl UrlArg {
     /// Opens the store, which must be there.
     pub(crate) async fn open(&self) -> Result<Arc<dyn Backend>> {
-        open(&self.url()?, OpenMode::Existing).await
+        open(&url_of(self.url.as_ref(), OpenMode::Existing, "with --store")?, OpenMode::Existing).await
     }
 
     /// The URL of the store.
     pub(crate) fn url(&self) -> Result<String> {
-        StoreArg { store: self.url.clone() }.url(OpenMode::Existing)
+        url_of(self.url.as_ref(), OpenMode::Existing, "by its URL")
+    }
+}
+
+/// The URL that was named, or that of the default store; the folder above that is made if `mode` may. `how`
+/// a store is named is for the hint.
+fn url_of(named: Option<&String>, mode: OpenMode, how: &str) -> Result<String> {
+    match named.map_or_else(from_environment, |url| Ok(Some(url.clone())))? {
+        Some(url) => Ok(url),
+        None => default_url(mode, how),
     }
 }
 
@@ -65,16 +66,16 @@ pub(crate) async fn open(url: &str, mode: OpenMode) -> Result<Arc<dyn Backend>> 
 }
 
 /// The file store in the user's data folder.
-fn default_url(mode: OpenMode) -> Result<String> {
+fn default_url(mode: OpenMode, how: &str) -> Result<String> {
+    let name = format!("name the store {how} or in $SELFENC_STORE");
     let path = data_dir()?.join("store");
     if mode == OpenMode::Create {
         create_private_dir(&path)?;
     } else if !path.exists() {
         let line = format!("there is no default store yet: '{}' is not there", path.display());
         return Err(Failure::no_store(line)
-            .hint("name the store with --store or $SELFENC_STORE; the first 'selfenc encrypt' makes the default one"));
+            .hint(format!("{name}; the first 'selfenc encrypt' makes the default one")));
     }
-    let url = StoreUrl::from_path("file", &path)
-        .map_err(|e| Failure::from(e).hint("name a store with --store or $SELFENC_STORE"))?;
+    let url = StoreUrl::from_path("file", &path).map_err(|e| Failure::from(e).hint(name))?;
     Ok(url.to_string())
 }

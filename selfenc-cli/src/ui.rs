@@ -40,7 +40,12 @@ impl Lines {
     }
 
     pub(crate) fn json(&mut self, value: &serde_json::Value) -> Result<()> {
-        writeln!(self.0, "{value}").context("cannot write to standard output")
+        self.raw(&value.to_string())
+    }
+
+    /// What must come out as it is.
+    fn raw(&mut self, text: &str) -> Result<()> {
+        writeln!(self.0, "{text}").context("cannot write to standard output")
     }
 
     pub(crate) fn finish(mut self) -> Result<()> {
@@ -52,6 +57,13 @@ impl Lines {
 pub(crate) fn print(lines: &[String]) -> Result<()> {
     let mut out = Lines::new();
     lines.iter().try_for_each(|line| out.line(line))?;
+    out.finish()
+}
+
+/// Prints what is JSON already.
+pub(crate) fn print_json_text(text: &str) -> Result<()> {
+    let mut out = Lines::new();
+    out.raw(text)?;
     out.finish()
 }
 

@@ -61,7 +61,9 @@ fn check_is_store(layout: &Layout) -> Result<()> {
         Err(e) if e.kind() == io::ErrorKind::NotFound => {}
         Err(e) => return Err(failed("destroy", "look at", marker, e)),
     }
-    let is_ours = |entry: &Entry| entry.is_dir && FOLDERS.iter().any(|ours| entry.name == *ours);
+    let is_ours = |entry: &Entry| {
+        entry.is_held_open() || (entry.is_dir && FOLDERS.iter().any(|ours| entry.name == *ours))
+    };
     if read_dir(&layout.dir)?.iter().all(is_ours) {
         return Ok(());
     }
@@ -74,7 +76,7 @@ fn check_is_store(layout: &Layout) -> Result<()> {
 #[derive(Default)]
 struct Left {
     foreign: Vec<PathBuf>,
-    /// A folder of ours is not empty, although everything in it was removed.
+    /// A folder of ours is not empty, although everything in it was removed; or a removed file is still open.
     busy: bool,
 }
 
@@ -88,6 +90,8 @@ impl Left {
         for entry in read_dir(folder)? {
             if entry.is_file && ours(&entry.name) {
                 remove_file(&entry.path)?;
+            } else if entry.is_held_open() {
+                self.busy = true;
             } else {
                 empty = false;
                 self.note(entry);
@@ -139,6 +143,13 @@ struct Entry {
     path: PathBuf,
     is_file: bool,
     is_dir: bool,
+}
+
+impl Entry {
+    /// Whether NFS renamed a file to this when it was removed while open. It goes when it is closed.
+    fn is_held_open(&self) -> bool {
+        self.is_file && self.name.as_encoded_bytes().starts_with(b".nfs")
+    }
 }
 
 /// What is in a folder, symbolic links not followed; nothing if the folder is gone.

@@ -1,6 +1,6 @@
 //! Finding out what a folder is, and making it a store.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -59,7 +59,7 @@ impl FsEngine {
     fn create(&self, found: &Found, mode: OpenMode) -> Result<()> {
         let dir = &self.layout.dir;
         let foreign = match found {
-            Found::Folder(names) => names.iter().find(|name| !FOLDERS.iter().any(|ours| name == ours)),
+            Found::Folder(names) => names.iter().find(|name| !self.may_stand_in_a_new_store(name)),
             _ => None,
         };
         let problem = match (found, mode, foreign) {
@@ -78,6 +78,12 @@ impl FsEngine {
             OpenMode::Create => ErrorKind::InvalidInput,
         };
         Err(Error::new(kind, "open", format!("{}: {problem}", dir.display())))
+    }
+
+    /// What an interrupted making left, or a test that was killed: its corner is in nobody's way.
+    fn may_stand_in_a_new_store(&self, name: &OsStr) -> bool {
+        let is_folder = || self.os.metadata(&self.layout.dir.join(name)).is_ok_and(|found| !found.is_file);
+        FOLDERS.iter().any(|ours| name == *ours) || (is_corner(name) && is_folder())
     }
 
     fn build(&self) -> Result<()> {
@@ -140,6 +146,14 @@ impl FsEngine {
     fn sync(&self, path: &Path) -> Result<()> {
         self.os.sync_dir(path).map_err(|e| failed("open", "sync", path, e))
     }
+}
+
+/// Whether this is a name that `Registry::corner` gives: `selfenc-test-` and 16 hex digits.
+fn is_corner(name: &OsStr) -> bool {
+    let digits = name.to_str().and_then(|name| name.strip_prefix("selfenc-test-"));
+    digits.is_some_and(|digits| {
+        digits.len() == 16 && digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+    })
 }
 
 /// What stands where a store is to be opened.

@@ -173,6 +173,49 @@ async fn foreign_files_stay_and_are_named() {
     }
 }
 
+#[tokio::test]
+async fn files_that_nfs_keeps_for_who_has_them_open_are_waited_for() {
+    let digits = "0123456789abcdef".repeat(4);
+    for held in [".nfs01", "tmp/.nfs02", "roots/.nfs03", "chunks/00/.nfs04"] {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = folder.path().join("store");
+        fill(&open(&dir).await).await;
+        let path = dir.join(held);
+        fs::write(&path, &digits).unwrap();
+        for _ in 0..2 {
+            let e = destroy(&dir).await.unwrap_err();
+            assert!(e.kind() == ErrorKind::Conflict && e.is_transient(), "{held}: {e}");
+        }
+        assert!(path.exists(), "{held}");
+        fs::remove_file(&path).unwrap();
+        destroy(&dir).await.unwrap();
+        assert!(!dir.exists(), "{held}");
+    }
+}
+
+#[tokio::test]
+async fn a_corner_that_was_left_is_in_no_stores_way() {
+    let folder = tempfile::tempdir().unwrap();
+    let corner = registry().corner(&url(folder.path()).to_string()).await.unwrap();
+    fill(&*corner.open(OpenMode::Create).await.unwrap()).await;
+    let left = everything(&corner.url().to_file_path().unwrap());
+    drop(corner);
+    let e = FsConfig::new(folder.path()).open(OpenMode::Existing).await.unwrap_err();
+    assert_eq!(e.kind(), ErrorKind::ContainerMissing, "{e}");
+    fill(&open(folder.path()).await).await;
+    assert!(left.iter().all(|(path, bytes)| everything(folder.path()).get(path) == Some(bytes)));
+
+    for near in ["selfenc-test-0123456789abcde", "selfenc-test-0123456789abcdeg", "selfenc-test-"] {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join(near)).unwrap();
+        let e = FsConfig::new(folder.path()).open(OpenMode::Create).await.unwrap_err();
+        assert_eq!(e.kind(), ErrorKind::InvalidInput, "{near}: {e}");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("selfenc-test-0123456789abcdef"), "a file").unwrap();
+    assert!(FsConfig::new(folder.path()).open(OpenMode::Create).await.is_err());
+}
+
 #[cfg(unix)]
 #[tokio::test]
 async fn no_symbolic_link_is_followed() {
@@ -191,9 +234,9 @@ async fn no_symbolic_link_is_followed() {
         fill(&open(&dir).await).await;
         let path = dir.join(link);
         if path.is_dir() {
-            fs::remove_dir_all(&path).unwrap()
+            fs::remove_dir_all(&path).unwrap();
         } else {
-            fs::remove_file(&path).unwrap()
+            fs::remove_file(&path).unwrap();
         }
         symlink(elsewhere.join(link), &path).unwrap();
         refused(&dir, path.to_str().unwrap()).await;

@@ -9,7 +9,7 @@ use selfenc::store::{Backend, ChunkId, Error, ErrorKind, OpenMode, Result as Sto
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use crate::corners::Corners;
+use crate::corners::{Corners, no_corner};
 use crate::exit::{Failure, Result};
 use crate::progress::Steps;
 use crate::sizes::parse_size;
@@ -52,7 +52,7 @@ pub(crate) struct StoreBench {
     size: Option<usize>,
 
     /// How many chunks [default: what can be put in some seconds, at most 256 of 1M or 2048]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
     count: Option<u32>,
 
     /// Requests at the same time
@@ -90,18 +90,21 @@ impl StoreBench {
 }
 
 pub(crate) async fn run(args: StoreBench, ui: Ui, corners: Corners) -> Result<()> {
-    let corner = corners.make(&args.store.url()?).await?;
-    let store = corner.open(OpenMode::Create).await?;
+    let url = args.store.url()?;
+    // First: where there is no memory for them, nothing is to be cleaned up.
+    let mut rounds = args.rounds().into_iter().map(Chunks::random).collect::<Result<Vec<_>>>()?;
+    let open = async || corners.make(&url).await?.open(OpenMode::Create).await;
+    let store = open().await.map_err(|e| no_corner(&url, e))?;
     let max = store.capabilities().max_chunk_len;
-    let rounds = args.rounds();
-    if let Some(round) = rounds.iter().find(|round| round.size as u64 > max) {
-        let line = format!("the store takes no chunk of {}", size(round.size as u64));
+    if let Some(asked) = args.size.filter(|asked| *asked as u64 > max) {
+        let line = format!("the store takes no chunk of {}", size(asked as u64));
         return Err(Failure::usage(line).hint(format!("{} is the most", size(max))));
     }
+    fit(&mut rounds, max);
     let steps = Steps::new(ui, "measuring", (rounds.len() * OPS.len()) as u64);
     let mut measured = Vec::new();
+    let mut bench = Bench { store: &store, in_flight: usize::from(args.in_flight), steps: &steps, kept: 0 };
     for round in rounds {
-        let bench = Bench { store: &store, in_flight: usize::from(args.in_flight), steps: &steps };
         measured.push(bench.round(round).await?);
     }
     steps.done();
@@ -115,48 +118,52 @@ pub(crate) async fn run(args: StoreBench, ui: Ui, corners: Corners) -> Result<()
     print(&lines)
 }
 
+/// Makes the chunks no longer than the store takes. Rounds that become the same are one.
+fn fit(rounds: &mut Vec<Chunks>, max: u64) {
+    let max = usize::try_from(max).unwrap_or(usize::MAX);
+    rounds.iter_mut().for_each(|chunks| chunks.round.size = chunks.round.size.min(max));
+    rounds.dedup_by_key(|chunks| chunks.round.size);
+}
+
 struct Bench<'a> {
     store: &'a Arc<dyn Backend>,
     in_flight: usize,
     steps: &'a Steps,
+    /// Chunks of earlier rounds that are still there, where the store cannot delete.
+    kept: usize,
 }
 
 impl Bench<'_> {
-    async fn round(&self, round: Round) -> Result<Measured> {
-        let mut chunks = random_chunks(round)?;
+    async fn round(&mut self, mut chunks: Chunks) -> Result<Measured> {
         let begun = Instant::now();
-        let mut first = self.each("put", &chunks, round.at_most, put).await?;
+        let mut first = self.each("put", &chunks, chunks.round.at_most, put).await?;
         self.store.flush().await?;
         first.took = begun.elapsed();
-        chunks.truncate(first.count);
+        chunks.ids.truncate(first.count);
         let mut ops = vec![first];
         ops.push(self.each("put again", &chunks, Duration::MAX, put).await?);
         ops.push(self.each("get", &chunks, Duration::MAX, get).await?);
         ops.push(self.each("stat", &chunks, Duration::MAX, stat).await?);
         let can = self.store.capabilities();
         if can.lists {
-            ops.push(self.listings(chunks.len()).await?);
+            ops.push(self.listings(self.kept + chunks.ids.len()).await?);
         }
         if can.deletes {
             ops.push(self.each("delete", &chunks, Duration::MAX, delete).await?);
+        } else {
+            self.kept += chunks.ids.len();
         }
-        Ok(Measured { size: round.size, chunks: chunks.len(), ops })
+        Ok(Measured { size: chunks.round.size, chunks: chunks.ids.len(), ops })
     }
 
     /// Does `work` with each chunk, several at a time, and begins none after `at_most`.
-    async fn each(
-        &self,
-        name: &'static str,
-        chunks: &[(ChunkId, Bytes)],
-        at_most: Duration,
-        work: Work,
-    ) -> Result<Op> {
+    async fn each(&self, name: &'static str, chunks: &Chunks, at_most: Duration, work: Work) -> Result<Op> {
         let (begun, mut tasks, mut latencies) = (Instant::now(), JoinSet::new(), Vec::new());
-        let mut chunks = chunks.iter();
+        let mut chunks = chunks.each();
         loop {
             let room = tasks.len() < self.in_flight && begun.elapsed() < at_most;
             if let Some((id, data)) = if room { chunks.next() } else { None } {
-                let work = work(Arc::clone(self.store), *id, data.clone());
+                let work = work(Arc::clone(self.store), id, data);
                 tasks.spawn(async move {
                     let begun = Instant::now();
                     work.await.map(|()| begun.elapsed())
@@ -217,18 +224,39 @@ fn check(id: ChunkId, data: &Bytes, found: Option<u64>) -> StoreResult<()> {
 }
 
 /// Chunks that share one buffer, so that they cost neither time nor memory while the clock runs.
-fn random_chunks(round: Round) -> Result<Vec<(ChunkId, Bytes)>> {
-    let unrandom = |e| Failure::new(format!("the system gives no random bytes: {e}"));
-    let mut bytes = vec![0; round.size + STRIDE * round.count];
-    getrandom::fill(&mut bytes).map_err(unrandom)?;
-    let bytes = Bytes::from(bytes);
-    let chunk = |n: usize| {
-        // A store does not care which hash made a name.
-        let mut id = [0; 32];
-        getrandom::fill(&mut id).map_err(unrandom)?;
-        Ok((ChunkId::from_bytes(id), bytes.slice(n * STRIDE..n * STRIDE + round.size)))
-    };
-    (0..round.count).map(chunk).collect()
+struct Chunks {
+    round: Round,
+    ids: Vec<ChunkId>,
+    bytes: Bytes,
+}
+
+impl Chunks {
+    fn random(round: Round) -> Result<Self> {
+        let unrandom = |e| Failure::new(format!("the system gives no random bytes: {e}"));
+        let too_many = |_| {
+            let line =
+                format!("there is no memory for {} chunks of {}", round.count, size(round.size as u64));
+            Failure::usage(line).hint("give a smaller --count or --size")
+        };
+        let len = round.size.saturating_add(STRIDE.saturating_mul(round.count));
+        let (mut bytes, mut ids) = (Vec::new(), Vec::new());
+        bytes.try_reserve_exact(len).map_err(too_many)?;
+        ids.try_reserve_exact(round.count).map_err(too_many)?;
+        bytes.resize(len, 0);
+        getrandom::fill(&mut bytes).map_err(unrandom)?;
+        for _ in 0..round.count {
+            // A store does not care which hash made a name.
+            let mut id = [0; 32];
+            getrandom::fill(&mut id).map_err(unrandom)?;
+            ids.push(ChunkId::from_bytes(id));
+        }
+        Ok(Self { round, ids, bytes: Bytes::from(bytes) })
+    }
+
+    fn each(&self) -> impl Iterator<Item = (ChunkId, Bytes)> {
+        let chunk = |n| self.bytes.slice(n * STRIDE..n * STRIDE + self.round.size);
+        self.ids.iter().enumerate().map(move |(n, id)| (*id, chunk(n)))
+    }
 }
 
 /// One operation over all chunks of a round.
@@ -316,13 +344,35 @@ mod tests {
         assert_eq!(op(0).quantile(0.5), Duration::ZERO);
     }
 
+    fn chunks(size: usize, count: usize) -> Result<Chunks> {
+        Chunks::random(Round { size, count, at_most: Duration::MAX })
+    }
+
     #[test]
     fn chunks_differ_in_name_and_content() {
-        let chunks = random_chunks(Round { size: 100, count: 50, at_most: Duration::MAX }).unwrap();
+        let chunks: Vec<_> = chunks(100, 50).unwrap().each().collect();
         assert_eq!(chunks.len(), 50);
         for (n, (id, data)) in chunks.iter().enumerate() {
             assert_eq!(data.len(), 100);
             assert!(chunks[..n].iter().all(|(other, bytes)| other != id && bytes != data));
+        }
+    }
+
+    #[test]
+    fn what_no_memory_holds_is_wrong_usage() {
+        for (size, count) in [(usize::MAX / 2, 1), (1, usize::MAX / 2), (usize::MAX, usize::MAX)] {
+            let failure = format!("{:?}", chunks(size, count).err().unwrap());
+            assert!(failure.contains("code: 2") && failure.contains("no memory"), "{failure}");
+        }
+    }
+
+    #[test]
+    fn rounds_are_cut_to_what_the_store_takes() {
+        for (max, sizes) in [(1 << 30, &[1000, 40][..]), (100, &[100, 40]), (40, &[40]), (7, &[7])] {
+            let mut rounds = vec![chunks(1000, 3).unwrap(), chunks(40, 3).unwrap()];
+            fit(&mut rounds, max);
+            assert_eq!(rounds.iter().map(|chunks| chunks.round.size).collect::<Vec<_>>(), sizes);
+            assert!(rounds.iter().all(|chunks| chunks.each().all(|(_, data)| data.len() as u64 <= max)));
         }
     }
 }

@@ -3,14 +3,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use clap::Args;
 use selfenc::async_trait;
 use selfenc::store::{Backend, Corner, Durability, Error, ErrorKind, OpenMode, Result as StoreResult};
-use selfenc_backend_tests::{CASES, Harness, Options, Report, Scale, Status};
+use selfenc_backend_tests::{CASES, Harness, Options, Report, Row, Scale, Status};
 
-use crate::corners::Corners;
+use crate::corners::{Corners, no_corner};
 use crate::exit::{Failure, Result};
 use crate::progress::Steps;
 use crate::stores::UrlArg;
 use crate::text::count;
-use crate::ui::{Ui, print};
+use crate::ui::{Ui, print, print_json_text};
 
 #[derive(Args, Debug)]
 #[command(after_help = "\
@@ -23,6 +23,7 @@ Runs the suite that every backend must pass, on the very disk, mount or service 
 the URL names. It works in a corner of its own, 'selfenc-test-' and 16 hex digits in
 the folder, and removes it in the end, also after Ctrl-C. The data of a store that is
 there is neither read nor changed, and there need not be one yet: a folder will do.
+It needs about 200 MiB of free space.
 
 Prints what the store promises and how many cases of each group it passed. 'Weaker'
 is a store that declares less than others and keeps to it; 'not exercised' is what
@@ -69,7 +70,7 @@ pub(crate) async fn run(args: StoreTest, ui: Ui, corners: Corners) -> Result<()>
     }
     let harness = InCorners { url: args.store.url()?, corners, current: Mutex::default() };
     // What is wrong with the URL or the place itself is no fault of the store.
-    harness.open().await?;
+    harness.open().await.map_err(|e| no_corner(&harness.url, e))?;
     let steps = Steps::new(ui, "testing", cases as u64);
     let options = Options::new().with_scale(args.scale()).with_seed(args.seed).with_filter(&args.filter);
     let options = options.with_progress({
@@ -78,22 +79,42 @@ pub(crate) async fn run(args: StoreTest, ui: Ui, corners: Corners) -> Result<()>
     });
     let report = selfenc_backend_tests::run(&harness, &options).await;
     steps.done();
-    let text = if args.json { report.to_json() } else { report.to_string() };
-    print(&text.lines().map(str::to_owned).collect::<Vec<_>>())?;
-    verdict(&report)
+    if args.json {
+        print_json_text(&report.to_json())?;
+    } else {
+        print(&report.to_string().lines().map(str::to_owned).collect::<Vec<_>>())?;
+    }
+    verdict(&report, args.scale())
 }
 
-fn verdict(report: &Report) -> Result<()> {
-    if report.is_ok() {
-        return Ok(());
+fn verdict(report: &Report, scale: Scale) -> Result<()> {
+    if let Err(e) = &report.capabilities {
+        return Err(Failure::no_store(format!("the store could not be opened: {e}")));
     }
-    let failed = report.rows.iter().filter(|row| row.status == Status::Failed).count();
-    let Some(first) = report.rows.iter().find(|row| row.status == Status::Failed) else {
-        return Err(Failure::faulty_store("no case could be tried here").hint("give another --filter"));
+    let failed: Vec<_> = report.rows.iter().filter(|row| row.status == Status::Failed).collect();
+    let Some(first) = failed.first() else {
+        let tried = |row: &Row| !matches!(row.status, Status::NotExercised | Status::LargerScale);
+        return if report.rows.iter().any(tried) { Ok(()) } else { Err(nothing_tried(report, scale)) };
     };
-    let hint = format!("to see one again: --seed {} --filter {}", report.seed, first.case);
-    let line = format!("{} of {} failed", failed, count(report.rows.len() as u64, "case"));
-    Err(Failure::faulty_store(line).hint(hint))
+    let larger = match scale {
+        Scale::Quick => "",
+        Scale::Full => " --full",
+        Scale::Soak => " --soak",
+    };
+    let again = format!("to see one again: --seed {}{larger} --filter {}", report.seed, first.case);
+    let full = failed.iter().any(|row| row.detail.contains("no space left"));
+    let room = if full { "; the suite needs about 200 MiB free" } else { "" };
+    let line = format!("{} of {} failed", failed.len(), count(report.rows.len() as u64, "case"));
+    Err(Failure::faulty_store(line).hint(again + room))
+}
+
+fn nothing_tried(report: &Report, scale: Scale) -> Failure {
+    let hint = match scale {
+        _ if report.count(Status::LargerScale) == 0 => "give another --filter",
+        Scale::Quick => "give --full or --soak, or another --filter",
+        Scale::Full | Scale::Soak => "give --soak, or another --filter",
+    };
+    Failure::usage("none of these cases could be tried here").hint(hint)
 }
 
 fn groups() -> String {
@@ -125,7 +146,7 @@ impl InCorners {
 impl Harness for InCorners {
     async fn open(&self) -> StoreResult<Arc<dyn Backend>> {
         // What cannot be removed now is told at the end, if it still cannot be then.
-        let _ = self.corners.remove().await;
+        self.corners.remove().await;
         let corner = self.corners.make(&self.url).await?;
         *self.current.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&corner));
         corner.open(OpenMode::Create).await

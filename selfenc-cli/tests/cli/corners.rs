@@ -55,7 +55,7 @@ fn a_test_tells_how_the_store_did_and_leaves_it_as_it_was() {
 #[test]
 fn the_default_store_a_mere_folder_and_memory_can_be_tested() {
     let home = Home::new();
-    home.fails_with_hint(4, &["store", "test"], "no default store", "--store");
+    home.fails_with_hint(4, &["store", "test"], "no default store", "by its URL");
     home.write("data", random(10_000, 2));
     home.ok(&["encrypt", "data", "-q"]);
     home.ok(&["store", "test", "--filter", "basic::put_then_get"]);
@@ -71,14 +71,33 @@ fn the_default_store_a_mere_folder_and_memory_can_be_tested() {
 fn what_cannot_be_tested_is_said_and_nothing_is_made() {
     let home = Home::new();
     for command in ["test", "bench"] {
-        home.fails_with_hint(4, &["store", command, "file:nowhere"], "make it", "--store");
+        home.fails_with_hint(4, &["store", command, "file:nowhere"], "make it", "check the URL");
+        home.fails_with_hint(2, &["store", command, "file:"], "'file:' names no path", "file:");
+        home.fails_with_hint(2, &["store", command, "file:x%00"], "NUL", "file:");
+        home.fails_with_hint(2, &["store", command, "toml:x"], "a toml: store has no corner", "own URLs");
         home.fails_with_hint(2, &["store", command, "gopher:x"], "this build has", "file:");
         home.fails_with_hint(2, &["store", command, "file:.?colour=red"], "'colour'", "file:");
     }
     home.fails_with_hint(2, &["store", "test", "file:.", "--filter", "no such"], "no case", "basic, size");
     home.fails(2, &["store", "test", "file:.", "--full", "--soak"]);
     home.fails_with_hint(2, &["store", "bench", "file:.", "--size", "73M", "--count", "1"], "73", "the most");
-    for bad in [["--count", "0"], ["--in-flight", "0"], ["--size", "0"], ["--size", "2G"]] {
+    for (case, hint) in [
+        (&["list::many_pages"][..], "--full or --soak"),
+        (&["id::hundred_thousand_ids", "--full"], "give --soak"),
+        (&["errors::fault_table"], "give another --filter"),
+    ] {
+        // Standard output has the report.
+        home.fails_with_hint(
+            2,
+            &[&["store", "test", "memory:", "--filter"], case].concat(),
+            "could be tried",
+            hint,
+        );
+    }
+    home.ok(&["store", "test", "memory:", "--filter", "durability::flush_covers_other_tasks"]);
+    for bad in
+        [["--count", "0"], ["--count", "10000001"], ["--in-flight", "0"], ["--size", "0"], ["--size", "2G"]]
+    {
         home.fails(2, &[&["store", "bench", "memory:"][..], &bad].concat());
     }
     assert_eq!(home.files(), [""; 0]);
@@ -124,6 +143,8 @@ mod unix {
         // Blocks are of 512 bytes or of 1024, as the shell likes.
         let script =
             format!("trap '' XFSZ; ulimit -f 64; exec {selfenc} store test {url} --filter size::boundary");
+        let json = finish(&mut home.command_of("sh".as_ref(), &["-c", &format!("{script} --json --full")]));
+        assert!(json.err.contains("--seed 1 --full --filter size::boundary"), "{}", json.err);
         let run = finish(&mut home.command_of("sh".as_ref(), &["-c", &script]));
         let out = String::from_utf8(run.out).unwrap();
         assert_eq!(run.code, 5, "{out}{}", run.err);
@@ -134,6 +155,7 @@ mod unix {
             "{}",
             run.err
         );
+        assert!(last.ends_with("; the suite needs about 200 MiB free"), "{last}");
         assert_eq!(everything(&home.path("chunks")), before);
     }
 
@@ -167,6 +189,37 @@ mod unix {
             assert_eq!(err.lines().count(), 1, "{args:?}: {err}");
             assert_eq!(everything(&home.path("chunks")), before, "{args:?}");
         }
+    }
+
+    #[test]
+    fn cleaning_up_is_given_up_at_a_later_signal_only() {
+        let home = Home::new();
+        fs::create_dir(home.path("disk")).unwrap();
+        let mut command =
+            home.command(&["store", "bench", "file:disk", "--size", "4K", "--count", "1000000"]);
+        let child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        wait_until("storing", || has_chunks(&home.path("disk")));
+        let corner = fs::read_dir(home.path("disk")).unwrap().next().unwrap().unwrap().path();
+        // As a network file system names what somebody still has open: it is waited for.
+        fs::write(corner.join("tmp/.nfs01"), "").unwrap();
+        let start = Instant::now();
+        signal(&child, "-INT");
+        std::thread::sleep(Duration::from_millis(700));
+        signal(&child, "-INT");
+        std::thread::sleep(Duration::from_millis(800));
+        signal(&child, "-HUP");
+        std::thread::sleep(Duration::from_millis(300));
+        assert!(!has_chunks(&home.path("disk")), "nothing was cleaned up");
+        signal(&child, "-TERM");
+        let output = child.wait_with_output().unwrap();
+        let err = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(130), "{err}");
+        let took = start.elapsed();
+        assert!((Duration::from_millis(1700)..Duration::from_secs(5)).contains(&took), "{took:?}: {err}");
+        let name = corner.file_name().unwrap().to_str().unwrap();
+        assert!(err.contains(&format!("interrupted; file:disk/{name} may be left")), "{err}");
+        assert_eq!(err.matches("nterrupt").count() + err.matches("terminated").count(), 1, "{err}");
+        assert!(corner.join("tmp/.nfs01").exists());
     }
 
     #[test]

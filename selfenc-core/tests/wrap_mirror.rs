@@ -12,7 +12,8 @@ use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
 use probe::{At, Probe, Step, id, is_named, named};
 use selfenc_core::store::{
-    Backend, Capabilities, ChunkId, ChunkStore, Durability, Error, ErrorKind, PutOutcome, RootStore,
+    Backend, Capabilities, ChunkId, ChunkStore, ChunkStoreExt, Durability, Error, ErrorKind, PutOutcome,
+    RootStore,
 };
 use selfenc_core::wrap::Mirror;
 
@@ -49,7 +50,11 @@ async fn mirror_reads_through_failure() {
     assert!(e.source().is_some());
     let text = e.to_string();
     assert!(text.contains("replica 0 (probe:a)") && text.contains("replica 1 (probe:b)"), "{text}");
+    // That it is not everywhere is certain already.
+    assert!(mirror.stat(id).await.unwrap().is_none());
+    c.break_down("stat", ErrorKind::Unavailable);
     assert!(mirror.stat(id).await.is_err());
+    c.heal();
     // If one of the failures is for good and one is not, it is worth trying again.
     a.heal();
     a.uproot(id);
@@ -303,4 +308,50 @@ fn a_mirror_has_one_to_255_replicas() {
     assert_eq!(ChunkStore::info(&*mirror).to_string(), "mirror(probe:a, probe:b)");
     assert_eq!(mirror.replicas().len(), 2);
     let _: &dyn RootStore = &*mirror;
+}
+
+#[tokio::test]
+async fn stat_says_whether_it_is_everywhere() {
+    let (probes, mirror) = three();
+    let (id, data) = named(b"chunk");
+    for (planted, everywhere) in [(0b000, false), (0b001, false), (0b110, false), (0b111, true)] {
+        for (bit, probe) in probes.iter().enumerate() {
+            probe.uproot(id);
+            if planted >> bit & 1 == 1 {
+                probe.plant(id, data.clone());
+            }
+        }
+        assert_eq!(mirror.stat(id).await.unwrap().map(|meta| meta.len), everywhere.then_some(5));
+    }
+    probes[1].fail("stat", ErrorKind::Unavailable, 1);
+    assert_eq!(mirror.stat(id).await.unwrap().unwrap().len, 5, "those that answer have it");
+    probes[2].plant(id, Bytes::from_static(b"chu"));
+    assert!(mirror.stat(id).await.unwrap().is_none(), "one is truncated");
+}
+
+#[tokio::test]
+async fn a_copy_fills_what_the_last_one_left_out() {
+    let (source, (probes, mirror)) = (Probe::called("source"), three());
+    let (id, data) = named(b"chunk");
+    source.plant(id, data);
+    probes[1].fail("put", ErrorKind::Full, 1);
+    probes[1].script("item", [Step::Before(ErrorKind::Full)]);
+    assert!(source.copy_to(&*mirror, None).await.is_err());
+    assert_eq!(have(&probes, id), [true, false, true]);
+    probes[1].heal();
+    source.copy_to(&*mirror, None).await.unwrap();
+    assert_eq!(have(&probes, id), [true; 3]);
+}
+
+#[tokio::test]
+async fn what_a_replica_cannot_take_is_not_healed_there() {
+    let small = Capabilities::new(Durability::OnPut).with_max_chunk_len(4);
+    let probes = [Probe::build("small", small), Probe::called("empty"), Probe::called("large")];
+    let mirror = over(&probes);
+    let (id, data) = named(b"chunk");
+    probes[2].plant(id, data.clone());
+    assert_eq!(mirror.get(id).await.unwrap().unwrap(), data);
+    assert_eq!(have(&probes, id), [false, true, true]);
+    assert_eq!((probes[0].calls("put"), probes[0].calls("delete")), (0, 0));
+    assert_eq!((mirror.stats().healed, mirror.stats().heal_failed), (1, 0));
 }

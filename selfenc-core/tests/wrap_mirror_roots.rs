@@ -144,13 +144,140 @@ async fn without_the_first_replica_roots_are_read_and_not_swapped() {
     }
 }
 
-#[tokio::test]
-async fn the_first_replica_alone_says_what_is_absent() {
+#[tokio::test(start_paused = true)]
+async fn first_replica_replaced_by_empty() {
+    let probes = ["a", "b", "c"].map(Probe::called);
+    let map = name("map");
+    over(&probes).swap(&map, Expect::Absent, value("ten years of work")).await.unwrap();
+    let probes = [Probe::called("new"), probes[1].clone(), probes[2].clone()];
+    let mirror = over(&probes);
+    let nothing_lost = [None, value("ten years of work"), value("ten years of work")];
+    for _ in 0..2 {
+        let load = mirror.load(&map).await.map(drop);
+        let swap = mirror.swap(&map, Expect::Absent, value("fresh")).await.map(drop);
+        let update = mirror.update(&map, |_| Ok(value("fresh"))).await.map(drop);
+        for (result, op) in [(load, "load"), (swap, "swap"), (update, "load")] {
+            let e = result.unwrap_err();
+            assert_eq!((e.kind(), e.op(), e.is_transient()), (ErrorKind::Corrupt, op, false));
+            let text = e.to_string();
+            let says = "replica 0 (probe:new) lacks a root that replica 1 (probe:b) has";
+            assert!(text.contains(says) && text.contains("copy the root back"), "{text}");
+        }
+        assert_eq!(roots(&probes), nothing_lost);
+    }
+    assert_eq!((probes[0].calls("swap"), mirror.stats().roots_behind), (0, 0));
+    // Copied back, all is well.
+    probes[0].swap(&map, Expect::Absent, value("ten years of work")).await.unwrap();
+    mirror.update(&map, |old| Ok(old.filter(|old| *old == "ten years of work").cloned())).await.unwrap();
+    assert_eq!(roots(&probes), vec![value("ten years of work"); 3]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_first_replica_that_is_replaced_while_others_run_is_noticed_too() {
     let (probes, mirror) = three();
-    probes[1].swap(&name("map"), Expect::Absent, value("left over")).await.unwrap();
-    assert!(mirror.load(&name("map")).await.unwrap().is_none());
-    mirror.swap(&name("map"), Expect::Absent, value("new")).await.unwrap();
-    assert_eq!(roots(&probes), vec![value("new"); 3]);
+    let map = name("map");
+    mirror.swap(&map, Expect::Absent, value("1")).await.unwrap();
+    probes[1].break_down("swap", ErrorKind::Unavailable);
+    let version = mirror.load(&map).await.unwrap().unwrap().version;
+    mirror.swap(&map, Expect::Version(version), value("2")).await.unwrap_err();
+    probes[1].heal();
+    let root = probes[0].load(&map).await.unwrap();
+    probes[0].swap(&map, Expect::from(root.as_ref()), None).await.unwrap();
+    assert_eq!(mirror.load(&map).await.unwrap_err().kind(), ErrorKind::Corrupt);
+    assert_eq!(mirror.stats().roots_behind, 1);
+    assert_eq!(roots(&probes), [None, value("1"), value("2")], "no removal was asked for here");
+}
+
+#[tokio::test]
+async fn what_may_be_elsewhere_is_not_called_absent() {
+    let (probes, mirror) = three();
+    let map = name("map");
+    probes[2].break_down("load", ErrorKind::Unavailable);
+    let e = mirror.load(&map).await.unwrap_err();
+    assert_eq!((e.kind(), e.is_transient()), (ErrorKind::Unavailable, true));
+    assert!(e.to_string().contains("replica 2 (probe:c)"), "{e}");
+    let e = mirror.swap(&map, Expect::Absent, value("1")).await.unwrap_err();
+    assert_eq!((e.kind(), e.op(), probes[0].calls("swap")), (ErrorKind::Unavailable, "swap", 0));
+    probes[2].heal();
+    assert!(mirror.load(&map).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_removal_from_here_that_is_unfinished_is_an_absence() {
+    let (probes, mirror) = three();
+    let map = name("map");
+    let Swap::Done(Some(version)) = mirror.swap(&map, Expect::Absent, value("1")).await.unwrap() else {
+        panic!("it was free");
+    };
+    probes[2].break_down("swap", ErrorKind::Unavailable);
+    mirror.swap(&map, Expect::Version(version), None).await.unwrap_err();
+    assert_eq!((roots(&probes), mirror.stats().roots_behind), (vec![None, None, value("1")], 1));
+    assert!(mirror.load(&map).await.unwrap().is_none());
+    let e = mirror.swap(&map, Expect::Absent, value("2")).await.unwrap_err();
+    assert_eq!((e.kind(), e.is_transient()), (ErrorKind::Unavailable, true));
+    let version = mirror.load(&map).await.unwrap().unwrap().version;
+    mirror.swap(&map, Expect::Version(version), None).await.unwrap_err();
+    probes[2].heal();
+    // Settled by a swap that nobody's load came before.
+    mirror.swap(&map, Expect::Absent, value("3")).await.unwrap();
+    assert_eq!((roots(&probes), mirror.stats().roots_behind), (vec![value("3"); 3], 0));
+    // While it runs, it is one too.
+    let version = mirror.load(&map).await.unwrap().unwrap().version;
+    probes[1].hold("swap", At::Start);
+    let mut removal = mirror.swap(&map, Expect::Version(version), None);
+    assert!(futures::poll!(&mut removal).is_pending());
+    probes[1].until_waiting("swap", 1).await;
+    assert!(mirror.load(&map).await.unwrap().is_none(), "and nobody waits for it");
+    assert_eq!(roots(&probes)[1], value("3"));
+    probes[1].release("swap");
+    removal.await.unwrap();
+    assert_eq!(roots(&probes), vec![None; 3]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_removal_by_another_process_is_waited_for() {
+    let probes = ["a", "b", "c"].map(Probe::called);
+    let (here, there) = (over(&probes), over(&probes));
+    let map = name("map");
+    here.swap(&map, Expect::Absent, value("1")).await.unwrap();
+    let version = there.load(&map).await.unwrap().unwrap().version;
+    probes[2].delay("swap", Duration::from_millis(100));
+    let removal = tokio::spawn(async move { there.swap(&name("map"), Expect::Version(version), None).await });
+    while roots(&probes)[0].is_some() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    assert_eq!(roots(&probes)[2], value("1"));
+    assert!(here.load(&map).await.unwrap().is_none());
+    assert_eq!(removal.await.unwrap().unwrap(), Swap::Done(None));
+}
+
+#[tokio::test]
+async fn after_a_restart_what_is_behind_catches_up_before_it_is_read() {
+    let (probes, mirror) = three();
+    let map = name("map");
+    mirror.swap(&map, Expect::Absent, value("1")).await.unwrap();
+    probes[1].break_down("swap", ErrorKind::Unavailable);
+    mirror.update(&map, |_| Ok(value("2"))).await.unwrap();
+    assert_eq!(roots(&probes), [value("2"), value("1"), value("2")]);
+    // Behind: an older value must not come after a newer one.
+    probes[0].break_down("load", ErrorKind::Timeout);
+    assert_eq!(mirror.load(&map).await.unwrap_err().kind(), ErrorKind::Timeout);
+    // The restart, which knows nothing of it.
+    let mirror = over(&probes);
+    let e = mirror.load(&map).await.unwrap_err();
+    assert_eq!((e.kind(), e.is_transient()), (ErrorKind::Timeout, true));
+    assert!(e.to_string().contains("replica 0 (probe:a)"), "{e}");
+    probes[0].heal();
+    assert_eq!(mirror.load(&map).await.unwrap().map(|root| root.value), value("2"), "replica 1 still fails");
+    probes[0].break_down("load", ErrorKind::Timeout);
+    assert!(mirror.load(&map).await.is_err(), "still not in step");
+    probes[0].heal();
+    probes[1].heal();
+    assert_eq!(mirror.load(&map).await.unwrap().map(|root| root.value), value("2"));
+    assert_eq!((roots(&probes), mirror.stats().roots_behind), (vec![value("2"); 3], 0));
+    // In step, the next one may answer.
+    probes[0].fail("load", ErrorKind::Timeout, 1);
+    assert_eq!(mirror.load(&map).await.unwrap().map(|root| root.value), value("2"));
 }
 
 #[tokio::test]

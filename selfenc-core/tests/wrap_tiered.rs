@@ -13,7 +13,7 @@ use probe::{At, Probe, Step, id, is_named, name, named};
 use selfenc_core::store::{
     Capabilities, ChunkStore, ChunkStoreExt, Durability, ErrorKind, Expect, PutOutcome, RootStore,
 };
-use selfenc_core::wrap::Tiered;
+use selfenc_core::wrap::{Prefix, Tiered};
 
 fn pair() -> (Probe, Probe, Arc<Tiered<Probe, Probe>>) {
     let (fast, slow) = (Probe::called("fast"), Probe::called("slow"));
@@ -292,4 +292,39 @@ async fn where_puts_overlap_the_fast_store_forgets() {
     assert_eq!((first.unwrap(), second.unwrap()), (PutOutcome::Inserted, PutOutcome::Inserted));
     assert_eq!(fast.peek(id(1)), None);
     assert_eq!(store.get(id(1)).await.unwrap().unwrap(), "the second");
+}
+
+#[tokio::test]
+async fn if_one_cannot_delete_neither_does() {
+    let keeper = Probe::with_capabilities(Capabilities::new(Durability::Volatile).with_deletes(false));
+    let other = Probe::new();
+    let prefix = || Prefix::new(keeper.clone(), "x/").unwrap();
+    let stores: [Box<dyn ChunkStore>; 2] =
+        [Box::new(Tiered::new(prefix(), other.clone())), Box::new(Tiered::new(other.clone(), prefix()))];
+    for store in stores {
+        other.plant(id(1), Bytes::from_static(b"chunk"));
+        assert!(!store.capabilities().deletes);
+        let mut results = store.delete_many(vec![id(1)]).await;
+        results.push(store.delete(id(1)).await);
+        for result in results {
+            let e = result.unwrap_err();
+            assert_eq!((e.kind(), e.chunk()), (ErrorKind::Unsupported, Some(id(1))));
+        }
+        assert_eq!((keeper.all_calls(), other.all_calls(), other.ids()), (vec![], vec![], vec![id(1)]));
+    }
+}
+
+#[tokio::test]
+async fn a_delete_that_failed_is_finished_by_the_next() {
+    let (fast, slow, store) = pair();
+    let (id, data) = named(b"chunk");
+    store.put(id, data).await.unwrap();
+    // It happens all the same, after a read that brought the chunk back.
+    slow.fail("delete", ErrorKind::Timeout, 1);
+    assert!(store.delete(id).await.is_err());
+    store.get(id).await.unwrap().unwrap();
+    slow.uproot(id);
+    assert_eq!((fast.ids().len(), slow.ids().len()), (1, 0));
+    store.delete(id).await.unwrap();
+    assert!(fast.ids().is_empty() && store.get(id).await.unwrap().is_none());
 }

@@ -10,15 +10,14 @@ use super::{Error, ErrorKind, Result};
 /// What cannot stand for itself in the path of a store URL.
 const PATH_ESCAPES: &AsciiSet = &CONTROLS.add(b'%').add(b'?').add(b'#').add(b' ');
 
-/// Parts of a query key that mean its value is a secret.
-const SECRET_WORDS: [&str; 11] = [
+/// Parts of a query key, without `-` and `_`, that mean its value is a secret.
+const SECRET_WORDS: [&str; 10] = [
     "secret",
     "password",
     "passwd",
     "pwd",
     "token",
     "credential",
-    "access_key",
     "accesskey",
     "accountkey",
     "apikey",
@@ -182,7 +181,7 @@ fn parse_pair(pair: &str) -> Result<(String, String)> {
             .map_err(|_| invalid("the query of a store URL is not UTF-8"))
     };
     let key = decode(key)?;
-    let plain = key.to_ascii_lowercase().replace('-', "_");
+    let plain = key.to_ascii_lowercase().replace(['-', '_'], "");
     if let Some(word) = SECRET_WORDS.iter().find(|word| plain.contains(**word)) {
         return Err(invalid(format!(
             "a setting with '{word}' in its name would put a secret into a store URL; give it by the environment or a file"
@@ -261,6 +260,8 @@ mod tests {
             "s3://b?AWS-Session-Token=hunter2",
             "az://c?%70assword=hunter2",
             "az://c?sig=hunter2",
+            "az://c?account_key=hunter2",
+            "x:?api-key=hunter2",
             "s3://user:hunter2/x@host",
             "s3://b?token:hunter2",
         ] {

@@ -97,7 +97,7 @@ pub(super) fn joined(
     }
 }
 
-fn label(replicas: &Replicas, i: usize) -> String {
+pub(super) fn label(replicas: &Replicas, i: usize) -> String {
     replicas
         .get(i)
         .map_or_else(|| format!("replica {i}"), |replica| format!("replica {i} ({})", replica.info()))

@@ -38,6 +38,12 @@ pub(super) struct Lack {
 impl Mirror {
     /// Gives those that lack it a good copy, as far as they take it.
     pub(super) async fn heal(&self, ticket: Ticket, id: ChunkId, data: Bytes, lacks: Vec<Lack>) {
+        let len = data.len() as u64;
+        let fits = |lack: &Lack| len <= self.replicas[lack.replica].capabilities().max_chunk_len;
+        let lacks: Vec<_> = lacks.into_iter().filter(fits).collect();
+        if lacks.is_empty() {
+            return;
+        }
         let Some(filling) = ticket.fill() else { return };
         let (replicas, counters, check) =
             (Arc::clone(&self.replicas), Arc::clone(&self.counters), self.check);

@@ -21,6 +21,7 @@ use crate::store::{
 
 mod answers;
 mod heal;
+mod known;
 mod merge;
 mod roots;
 
@@ -41,18 +42,33 @@ const MAX_REPLICAS: usize = 255;
 /// [`Timeout`](super::Timeout) around it. `list` merges all replicas, and an error of one is an error of
 /// the listing, for a collector must not take a replica that failed for an empty one.
 ///
+/// `stat` asks whether the chunk is everywhere: it says so only if every replica that answers has it with
+/// the same length, and an error only if none answers. Whoever asks it before a put, as a copy does, thus
+/// fills a replica that was replaced, though `get` finds the chunk.
+///
 /// # Roots
 ///
 /// The first replica decides a swap; then the value is copied to the others, and a swap that is done is
 /// on all of them. If only the copy fails, the swap answers a transient error, and the next `load` copies
-/// again. While the first replica does not answer, `load` gives what the next one has, which may be older,
-/// and nothing can be swapped. `names` gives all names of all replicas, so that nobody who looks for what
-/// is in use misses a root.
+/// again. So does the first `load` of a name in a process, which cannot know what another one left undone.
+///
+/// Once a root was the same on all replicas in this process and no swap from here is unfinished, `load`
+/// gives what the next replica has while the first does not answer; that may be older than what another
+/// process swapped. Before that it answers the first one's error. Nothing can be swapped meanwhile.
+///
+/// A root is absent only if every replica says so. If the first one lacks a root that another one has, it
+/// was replaced, or a removal from another process is unfinished: unless that passes within half a second,
+/// `load`, and `swap` of an absent root, fail with [`ErrorKind::Corrupt`] and change nothing, until
+/// somebody copies the root back to the first replica or removes it from the others.
+///
+/// `names` gives all names of all replicas, so that nobody who looks for what is in use misses a root.
 ///
 /// # Capabilities
 ///
 /// The weakest of all replicas, and `exact_outcome` is off: a chunk may be new to one replica and not to
-/// the next. `put` answers `Present` only if it was everywhere.
+/// the next. `put` answers `Present` only if it was everywhere. `get` may give a longer chunk than can be
+/// put here, if a replica has one: it is bounded by the largest replica's limit. No replica whose own limit
+/// is smaller is given it.
 ///
 /// ```
 /// # use std::sync::Arc;
@@ -115,7 +131,7 @@ impl Mirror {
         MirrorStats {
             healed: self.counters.healed.load(Ordering::Relaxed),
             heal_failed: self.counters.heal_failed.load(Ordering::Relaxed),
-            roots_behind: self.roots.behind().len() as u64,
+            roots_behind: self.roots.known.count_behind() as u64,
         }
     }
 
@@ -217,15 +233,20 @@ impl ChunkStore for Mirror {
     }
 
     async fn stat(&self, id: ChunkId) -> Result<Option<ChunkMeta>> {
-        let mut failed = Vec::new();
-        for (i, replica) in self.replicas.iter().enumerate() {
-            match replica.stat(id).await {
-                Ok(Some(meta)) => return Ok(Some(meta)),
-                Ok(None) => {}
+        let (mut lacking, mut found, mut failed) = (false, None::<ChunkMeta>, Vec::new());
+        let answers = join_all(self.replicas.iter().map(|replica| replica.stat(id))).await;
+        for (i, answer) in answers.into_iter().enumerate() {
+            match answer {
+                Ok(Some(meta)) => lacking |= found.get_or_insert(meta).len != meta.len,
+                Ok(None) => lacking = true,
                 Err(e) => failed.push((i, e)),
             }
         }
-        if failed.is_empty() { Ok(None) } else { Err(none(&self.replicas, "stat", Some(id), failed)) }
+        match found {
+            _ if lacking => Ok(None),
+            Some(meta) => Ok(Some(meta)),
+            None => Err(none(&self.replicas, "stat", Some(id), failed)),
+        }
     }
 
     async fn flush(&self) -> Result<()> {

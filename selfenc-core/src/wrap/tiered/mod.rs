@@ -24,8 +24,9 @@ mod fast;
 ///   can take it.
 /// * `get` asks the fast store first. What it lacks, cannot read or has damaged comes from the slow one,
 ///   and goes back into the fast one.
-/// * `delete` reaches both, or is an error: first the fast store, so that it never has what the slow one
-///   lost. No refill that was under way brings the chunk back.
+/// * `delete` reaches both, or is an error: first the fast store, then the slow one. No refill that was
+///   under way brings the chunk back. After a delete that failed or was dropped, the fast store may still
+///   show the chunk until the delete is repeated.
 /// * `stat`, `list`, `flush` and the roots are the slow store's alone: what is durable is asked of the
 ///   truth.
 ///
@@ -33,7 +34,7 @@ mod fast;
 /// store serves the rest. A fast store that may hang wants a [`Timeout`](super::Timeout) around it. What
 /// somebody else deletes from the slow store stays readable here until it is deleted here.
 ///
-/// Capabilities are the slow store's, with `drop_ordered` only if both are.
+/// Capabilities are the slow store's, with `drop_ordered` and `deletes` only if both are.
 pub struct Tiered<F, S> {
     fast: Arc<F>,
     slow: Arc<S>,
@@ -108,6 +109,14 @@ impl<F: ChunkStore, S: ChunkStore> Tiered<F, S> {
             fast_errors: read(&self.counters.fast_errors),
         }
     }
+
+    fn can_delete(&self, id: ChunkId) -> Result<()> {
+        if self.capabilities().deletes {
+            return Ok(());
+        }
+        let message = "one of the two stores deletes nothing";
+        Err(Error::new(ErrorKind::Unsupported, "delete", message).with_chunk(id))
+    }
 }
 
 /// Whether `data` is what `id` says, as far as can be told.
@@ -141,8 +150,9 @@ impl<F: fmt::Debug, S: fmt::Debug> fmt::Debug for Tiered<F, S> {
 #[deny(clippy::missing_trait_methods)]
 impl<F: ChunkStore, S: ChunkStore> ChunkStore for Tiered<F, S> {
     fn capabilities(&self) -> Capabilities {
-        let slow = self.slow.capabilities();
-        slow.with_drop_ordered(slow.drop_ordered && self.fast.capabilities().drop_ordered)
+        let (fast, slow) = (self.fast.capabilities(), self.slow.capabilities());
+        slow.with_drop_ordered(slow.drop_ordered && fast.drop_ordered)
+            .with_deletes(slow.deletes && fast.deletes)
     }
 
     async fn put(&self, id: ChunkId, data: Bytes) -> Result<PutOutcome> {
@@ -176,6 +186,7 @@ impl<F: ChunkStore, S: ChunkStore> ChunkStore for Tiered<F, S> {
     }
 
     async fn delete(&self, id: ChunkId) -> Result<()> {
+        self.can_delete(id)?;
         let _change = self.begin_delete([id]).await;
         self.fast.delete(id).await?;
         self.slow.delete(id).await
@@ -206,6 +217,9 @@ impl<F: ChunkStore, S: ChunkStore> ChunkStore for Tiered<F, S> {
     }
 
     async fn delete_many(&self, ids: Vec<ChunkId>) -> Vec<Result<()>> {
+        if !self.capabilities().deletes {
+            return ids.into_iter().map(|id| self.can_delete(id)).collect();
+        }
         let _change = self.begin_delete(ids.iter().copied()).await;
         let fast = self.fast.delete_many(ids.clone()).await;
         let gone = ids.iter().zip(&fast).filter(|(_, result)| result.is_ok());

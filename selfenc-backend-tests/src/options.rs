@@ -46,7 +46,7 @@ const DEFAULT_SEED: u64 = 1;
 pub struct Options {
     /// How much.
     pub scale: Scale,
-    /// Everything that a case leaves to chance comes from this.
+    /// Everything random comes from this; races and dropped futures depend on timing besides.
     pub seed: u64,
     /// Only the cases whose `group::case` holds this; all if empty.
     pub filter: String,

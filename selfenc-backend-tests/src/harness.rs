@@ -3,6 +3,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use selfenc_core::store::{Backend, ChunkId, ErrorKind, Result, RootStore};
+use selfenc_core::wrap::Op;
 
 /// How the suite gets at a store. Only [`open`](Self::open) is required.
 ///
@@ -133,25 +134,10 @@ pub enum Damage {
 pub struct Fault {
     /// The cause, for example `ENOSPC on write`.
     pub cause: &'static str,
-    /// The operation whose call meets it.
+    /// The operation whose call meets it; a batch meets the faults of its members.
     pub op: Op,
     /// What that call is to answer.
     pub expected: Expected,
-}
-
-/// The operations that a [`Fault`] can hit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[allow(missing_docs)] // the methods of the two traits
-pub enum Op {
-    Put,
-    Get,
-    Stat,
-    Delete,
-    List,
-    Flush,
-    Load,
-    Swap,
-    Names,
 }
 
 /// What a call that meets a [`Fault`] is to answer.

@@ -50,7 +50,7 @@ mod scene;
 mod trial;
 
 pub use check::{Clause, Failure, Outcome, Verdict};
-pub use harness::{Crash, Damage, Expected, Fault, Harness, Op, Step};
+pub use harness::{Crash, Damage, Expected, Fault, Harness, Step};
 pub use list::CASES;
 pub use options::{Options, Scale};
 pub use over::Over;
@@ -60,3 +60,4 @@ pub use save::write_report;
 pub use trial::Trial;
 
 pub use selfenc_core::async_trait;
+pub use selfenc_core::wrap::Op;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use selfenc_core::store::{Capabilities, Error, ErrorKind, Expect};
 
 use crate::data::{Sample, listed, noise, root, sample, samples};
-use crate::scene::{Scene, causes};
+use crate::scene::{Scene, causes, has_chunk};
 use crate::{Expected, Failure, Fault, Op, Outcome, Trial, Verdict::*};
 
 /// What a store without the hook `fault` cannot show.
@@ -77,7 +77,7 @@ pub async fn fault_table(h: &Trial<'_>) -> Outcome {
         hook!("fault", h.fault(Some(fault)).await);
         let answer = scene.act(fault.op, n).await;
         hook!("fault", h.fault(None).await);
-        let (op, cause) = (fault.op.name(), fault.cause);
+        let (op, cause) = (fault.op.as_str(), fault.cause);
         match (answer?, fault.expected) {
             (Ok(()), Expected::Succeeds) => {}
             (Err(e), Expected::Fails(kind, transient)) => {
@@ -100,7 +100,7 @@ pub async fn retry_class_is_consistent(h: &Trial<'_>) -> Outcome {
     }
     let Some((_, found)) = provoked(h).await? else { return NO_FAULTS };
     for (fault, _, e) in found {
-        let (op, cause) = (fault.op.name(), fault.cause);
+        let (op, cause) = (fault.op.as_str(), fault.cause);
         // These pass by themselves, or never; the others depend on the case.
         let known = match e.kind() {
             ErrorKind::Throttled | ErrorKind::Unavailable | ErrorKind::Timeout => Some(true),
@@ -124,11 +124,11 @@ pub async fn error_names_op_and_id(h: &Trial<'_>) -> Outcome {
     for (fault, n, e) in found {
         let op = fault.op;
         // A swap loads first.
-        let is_named = e.op() == op.name() || (op == Op::Swap && e.op() == "load");
-        check!(G8, is_named, "{} with {}: the error names {}: {e}", op.name(), fault.cause, e.op());
-        if op.has_chunk() {
+        let is_named = e.op() == op.as_str() || (op == Op::Swap && e.op() == "load");
+        check!(G8, is_named, "{} with {}: the error names {}: {e}", op.as_str(), fault.cause, e.op());
+        if has_chunk(op) {
             let chunk = Some(scene.subject(op, n));
-            check_eq!(G8, e.chunk(), chunk, format!("{} with {}: its chunk", op.name(), fault.cause));
+            check_eq!(G8, e.chunk(), chunk, format!("{} with {}: its chunk", op.as_str(), fault.cause));
         }
     }
     Ok(Passed)
@@ -137,7 +137,7 @@ pub async fn error_names_op_and_id(h: &Trial<'_>) -> Outcome {
 pub async fn source_chain_kept(h: &Trial<'_>) -> Outcome {
     let Some((_, found)) = provoked(h).await? else { return NO_FAULTS };
     for (fault, _, e) in found {
-        let (op, cause, count) = (fault.op.name(), fault.cause, causes(&e));
+        let (op, cause, count) = (fault.op.as_str(), fault.cause, causes(&e));
         check!(G8, count > 0, "{op} with {cause}: the error has lost its cause: {e}");
         check!(G8, count < 20, "{op} with {cause}: the chain of causes does not end: {e}");
     }
@@ -148,7 +148,7 @@ pub async fn source_chain_kept(h: &Trial<'_>) -> Outcome {
 fn check_display(e: &Error, x: &Sample, op: Op) -> Result<(), Failure> {
     let (line, name) = (e.to_string(), x.id.to_string());
     check!(G8, !line.contains(char::is_control), "not one plain line: {line:?}");
-    check!(G8, !op.has_chunk() || line.contains(&x.id.short()), "it does not name the chunk: {line}");
+    check!(G8, !has_chunk(op) || line.contains(&x.id.short()), "it does not name the chunk: {line}");
     check!(G8, !line.contains(&name) && !line.contains(&name[2..]), "it holds a whole chunk id: {line}");
     let debug = format!("{e:?}");
     check!(
@@ -239,7 +239,7 @@ pub async fn recovers_when_fault_clears(h: &Trial<'_>) -> Outcome {
     let scene = Scene::new(must!(G8, h.open().await)).await?;
     let failing = |fault: &Fault| matches!(fault.expected, Expected::Fails(..));
     let mut faults: Vec<_> = faults(h, scene.store.capabilities()).into_iter().filter(failing).collect();
-    faults.sort_by_key(|fault| fault.op.name());
+    faults.sort_by_key(|fault| fault.op.as_str());
     faults.dedup_by_key(|fault| fault.op);
     for (n, fault) in (0..).zip(&faults) {
         scene.prepare(fault.op, n).await?;
@@ -247,13 +247,13 @@ pub async fn recovers_when_fault_clears(h: &Trial<'_>) -> Outcome {
         // More often than any pool is deep: what each failure leaks is used up.
         for _ in 0..h.pick(70, 300, 300) {
             if scene.act(fault.op, n).await?.is_ok() && fault.op != Op::Flush {
-                fail!(G8, "{} with {} was an error, and is Ok now", fault.op.name(), fault.cause);
+                fail!(G8, "{} with {} was an error, and is Ok now", fault.op.as_str(), fault.cause);
             }
         }
         hook!("fault", h.fault(None).await);
         match tokio::time::timeout(Duration::from_secs(30), scene.check_works(fault, n)).await {
             Ok(works) => works?,
-            Err(_) => fail!(G8, "{} hangs after many failures by {}", fault.op.name(), fault.cause),
+            Err(_) => fail!(G8, "{} hangs after many failures by {}", fault.op.as_str(), fault.cause),
         }
     }
     scene.check_whole().await?;

@@ -105,7 +105,7 @@ impl Broken {
     }
 
     pub(crate) fn check(&self, op: Op, id: Option<ChunkId>) -> Result<()> {
-        let name = op_name(op);
+        let name = op.as_str();
         if self.opened != self.at.crashes.load(Ordering::SeqCst) {
             return Err(self.error(ErrorKind::Closed, name, id, "this handle is from before a crash"));
         }
@@ -130,7 +130,7 @@ impl Broken {
         }
         drop(disk);
         let Expected::Fails(kind, transient) = expected else { return Ok(()) };
-        let e = self.error(kind, op_name(op), id, cause);
+        let e = self.error(kind, op.as_str(), id, cause);
         let e = if self.has(Fault::AllTransient) { e } else { e.with_transient(transient) };
         Err(if self.has(Fault::ErrorsLoseTheirCause) {
             e
@@ -451,19 +451,5 @@ impl ChunkStore for Broken {
         let known = self.has(Fault::BatchSkipsAbsent);
         let ids = ids.into_iter().filter(|id| !known || self.stored(*id).is_some());
         join_all(ids.map(|id| self.delete(id))).await
-    }
-}
-
-fn op_name(op: Op) -> &'static str {
-    match op {
-        Op::Put => "put",
-        Op::Get => "get",
-        Op::Stat => "stat",
-        Op::Delete => "delete",
-        Op::List => "list",
-        Op::Flush => "flush",
-        Op::Load => "load",
-        Op::Swap => "swap",
-        Op::Names => "names",
     }
 }

@@ -2,22 +2,16 @@ use std::sync::Arc;
 
 use clap::Args;
 use futures::{StreamExt, TryStreamExt};
-use selfenc::name_matches;
-use selfenc::store::{Backend, ChunkId, ChunkMeta, Error, ErrorKind};
+use selfenc::store::{Backend, ChunkId, ChunkMeta, Error};
 use serde_json::json;
 use tokio::sync::Semaphore;
 
+use super::chunk_check::{Content, IN_FLIGHT, MEMORY_KIB, kib, read};
 use crate::exit::{Failure, Result};
 use crate::progress::Meter;
 use crate::stores::UrlArg;
 use crate::text::{count, size};
 use crate::ui::{Ui, print, print_json};
-
-/// Chunks that are read at once, as far as the memory reaches.
-const IN_FLIGHT: usize = 8;
-
-/// Memory for chunks in flight, in KiB; a chunk longer than this is read alone.
-const MEMORY_KIB: u32 = 64 << 10;
 
 #[derive(Args, Debug)]
 #[command(after_help = "\
@@ -103,21 +97,11 @@ async fn check(
     meta: Result<ChunkMeta, Error>,
 ) -> Result<Verdict> {
     let meta = meta?;
-    let room = u32::try_from(meta.len.div_ceil(1024)).unwrap_or(MEMORY_KIB).clamp(1, MEMORY_KIB);
     // It is never closed; were it, reading on without a limit would still be right.
-    let _permit = memory.acquire_many(room).await.ok();
-    let data = match store.get(meta.id).await {
-        Ok(Some(data)) => data,
-        Ok(None) => return Ok(Verdict::Gone),
-        // The medium cannot give this chunk back, and may well give the next one.
-        Err(e) if matches!(e.kind(), ErrorKind::Corrupt | ErrorKind::Other) => {
-            return Ok(Verdict::Damaged(meta, e.to_string()));
-        }
-        Err(e) => return Err(e.into()),
-    };
-    let len = data.len();
-    let good = tokio::task::spawn_blocking(move || name_matches(meta.id, &data))
-        .await
-        .unwrap_or_else(|e| std::panic::resume_unwind(e.into_panic()));
-    Ok(if good { Verdict::Good(meta) } else { Verdict::Damaged(meta, format!("{len} other bytes")) })
+    let _permit = memory.acquire_many(kib(meta.len)).await.ok();
+    Ok(match read(&*store, meta.id).await? {
+        Content::Good(_) => Verdict::Good(meta),
+        Content::Damaged(why) => Verdict::Damaged(meta, why),
+        Content::Gone => Verdict::Gone,
+    })
 }

@@ -142,3 +142,46 @@ fn a_copy_is_whole_and_goes_on_where_it_stopped() {
     let told = home.ok(&["store", "copy", &url, &target]).err;
     assert!(told.contains("0 chunks") && told.contains("8 were there already"), "{told}");
 }
+
+/// Changes a byte of the chunk's file, whose length stays.
+fn flip(home: &Home, folder: &str, name: &str) {
+    let file = chunk_file(&home.path(folder), name);
+    let mut bytes = fs::read(&file).unwrap();
+    bytes[100] ^= 1;
+    fs::write(&file, bytes).unwrap();
+}
+
+#[test]
+fn a_copy_replaces_what_is_damaged_in_the_target() {
+    let home = Home::new();
+    let (url, _) = encrypted(&home, 7);
+    let target = format!("file:{}", home.path("second").display());
+    home.ok(&["store", "copy", &url, &target]);
+    let names = chunk_names(&home, &url);
+    flip(&home, "second", &names[3]);
+    let trusting = home.json(&["store", "copy", &url, &target, "--no-verify", "--json"]);
+    assert_eq!((&trusting["healed"], &trusting["present"]), (&0.into(), &8.into()));
+    let told = home.ok(&["store", "copy", &url, &target]).err;
+    assert!(told.contains("7 were there already, 1 damaged"), "{told}");
+    home.ok(&["store", "scrub", &target]);
+}
+
+#[test]
+fn a_copy_names_what_is_damaged_in_the_source_and_copies_the_rest() {
+    let home = Home::new();
+    let (url, _) = encrypted(&home, 8);
+    let target = format!("file:{}", home.path("second").display());
+    let names = chunk_names(&home, &url);
+    flip(&home, "chunks", &names[0]);
+    let copy = ["store", "copy", &url, &target];
+    let run = home.run(&copy);
+    let out = String::from_utf8(run.out).unwrap();
+    assert_eq!((run.code, out.lines().count()), (3, 1), "{out} {}", run.err);
+    assert!(out.starts_with(&format!("{} damaged", names[0])), "{out}");
+    assert!(run.err.contains("1 chunk in") && run.err.contains("hint:"), "{}", run.err);
+    assert_eq!(chunk_names(&home, &target), names[1..]);
+    home.ok(&["store", "scrub", &target]);
+    let run = home.run(&[&copy[..], &["--json"]].concat());
+    let json: serde_json::Value = serde_json::from_slice(&run.out).unwrap();
+    assert_eq!((run.code, &json["damaged"][0], &json["present"]), (3, &names[0].as_str().into(), &7.into()));
+}

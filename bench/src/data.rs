@@ -11,7 +11,8 @@ use crate::Result;
 const BLOCK: usize = 512;
 
 /// `len` bytes that do not compress, the same in every run (splitmix64).
-pub(crate) fn random(len: usize) -> Bytes {
+#[must_use]
+pub fn random(len: usize) -> Bytes {
     let mut state = 0u64;
     let mut next = || {
         state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
@@ -26,7 +27,10 @@ pub(crate) fn random(len: usize) -> Bytes {
 }
 
 /// `len` bytes of the files below `folder`, in order of their paths, each behind a block with its path.
-pub(crate) fn real(folder: &Path, len: usize) -> Result<Bytes> {
+///
+/// # Errors
+/// If the folder cannot be read or holds too little.
+pub fn real(folder: &Path, len: usize) -> Result<Bytes> {
     let mut data = Vec::with_capacity(len);
     append(folder, len, &mut data)?;
     if data.len() < len {
@@ -42,7 +46,10 @@ pub(crate) fn real(folder: &Path, len: usize) -> Result<Bytes> {
 }
 
 /// Where cargo unpacks the packages it downloads.
-pub(crate) fn cargo_sources() -> Result<PathBuf> {
+///
+/// # Errors
+/// If there is no such folder.
+pub fn cargo_sources() -> Result<PathBuf> {
     let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
     let home = home.or_else(|| Some(std::env::home_dir()?.join(".cargo")));
     let sources = home.ok_or("no home folder; give --real DIR")?.join("registry/src");

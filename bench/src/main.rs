@@ -3,22 +3,19 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::print_stdout)] // the tables are what this program is for
 
-mod data;
 mod ours;
 mod peer;
 mod report;
 
-use std::error::Error;
 use std::path::PathBuf;
 
 use bytes::Bytes;
 use clap::Parser;
 use selfenc::{Compression, Suite};
+use selfenc_bench::{Result, data};
 
 use crate::ours::Ours;
 use crate::report::{Pair, Row};
-
-type Result<T, E = Box<dyn Error>> = std::result::Result<T, E>;
 
 /// Compares encryption and decryption in memory with the crate self_encryption 0.36.2.
 #[derive(Debug, Parser)]

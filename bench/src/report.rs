@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use selfenc_bench::stats::{median, sorted};
+
 /// How long one round trip took, and what it stored, in bytes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Run {
@@ -55,29 +57,4 @@ fn print_line(row: &Row, what: &str, len: usize, sizes: &str, time: fn(&Run) -> 
         median(&theirs),
         median(&ratios),
     );
-}
-
-fn sorted(values: impl Iterator<Item = f64>) -> Vec<f64> {
-    let mut values: Vec<_> = values.collect();
-    values.sort_by(f64::total_cmp);
-    values
-}
-
-/// The middle of sorted values, or the mean of the two in the middle.
-fn median(sorted: &[f64]) -> f64 {
-    let half = sorted.len() / 2;
-    if sorted.len() % 2 == 1 { sorted[half] } else { (sorted[half - 1] + sorted[half]) / 2.0 }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn medians_of_odd_and_even_counts() {
-        assert_eq!(median(&[1.0]), 1.0);
-        assert_eq!(median(&[1.0, 2.0, 9.0]), 2.0);
-        assert_eq!(median(&[1.0, 2.0, 4.0, 9.0]), 3.0);
-        assert_eq!(sorted([3.0, 1.0, 2.0].into_iter()), [1.0, 2.0, 3.0]);
-    }
 }

@@ -106,6 +106,14 @@
 //! # }
 //! ```
 //!
+//! Stores beside memory and folders are features: `sqlite`, `sled`, `object-store` (any store of the crate
+//! `object_store`), and on top of it `gcp`, `azure` and `http` for clouds by URL.
+//!
+//! # For programs that speak `object_store`
+//!
+//! With the feature `object-store-adapter`, `ObjectStoreAdapter` is an `object_store::ObjectStore` whose
+//! objects are encrypted and deduplicated over any of these stores.
+//!
 //! # Put retries, limits and caches around a store
 //!
 //! The module [`wrap`] has stores around stores: [`Limit`](wrap::Limit), [`Timeout`](wrap::Timeout),
@@ -135,3 +143,11 @@ pub use spec::TomlFactory;
 pub use selfenc_fs::{FsConfig, FsFactory, FsStore};
 #[cfg(feature = "memory")]
 pub use selfenc_memory::{MemoryFactory, MemoryStore};
+#[cfg(feature = "object-store")]
+pub use selfenc_object_store::{Conditions, ObjectBackend, ObjectStoreConfig, ObjectStoreFactory};
+#[cfg(feature = "object-store-adapter")]
+pub use selfenc_object_store_adapter::ObjectStoreAdapter;
+#[cfg(feature = "sled")]
+pub use selfenc_sled::{SledConfig, SledFactory, SledStore};
+#[cfg(feature = "sqlite")]
+pub use selfenc_sqlite::{SqliteConfig, SqliteFactory, SqliteStore};

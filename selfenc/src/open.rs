@@ -1,9 +1,12 @@
 use std::sync::Arc;
 
 use selfenc_core::store::{Backend, OpenMode, Registry, Result};
+#[cfg(feature = "object-store")]
+use selfenc_object_store::ObjectStoreFactory;
 
-/// The schemes of the backends in this build: `memory:` and `file:`, as the features say, and
-/// `toml:` for stores that a file describes.
+/// The schemes of the backends in this build, as the features say: `memory:`, `file:`, `sqlite:`, `sled:`,
+/// `objects:` (a folder through the crate `object_store`), `gs:`, `az:`, `http:` and `https:`, and `toml:`
+/// for stores that a file describes.
 #[must_use]
 pub fn registry() -> Registry {
     let registry = Registry::new();
@@ -11,6 +14,18 @@ pub fn registry() -> Registry {
     let registry = registry.register(selfenc_memory::MemoryFactory);
     #[cfg(feature = "fs")]
     let registry = registry.register(selfenc_fs::FsFactory);
+    #[cfg(feature = "sqlite")]
+    let registry = registry.register(selfenc_sqlite::SqliteFactory);
+    #[cfg(feature = "sled")]
+    let registry = registry.register(selfenc_sled::SledFactory);
+    #[cfg(feature = "object-store")]
+    let registry = registry.register(ObjectStoreFactory::LOCAL);
+    #[cfg(feature = "gcp")]
+    let registry = registry.register(ObjectStoreFactory::GCS);
+    #[cfg(feature = "azure")]
+    let registry = registry.register(ObjectStoreFactory::AZURE);
+    #[cfg(feature = "http")]
+    let registry = registry.register(ObjectStoreFactory::HTTP).register(ObjectStoreFactory::HTTPS);
     #[cfg(feature = "toml")]
     let registry = registry.clone().register(crate::TomlFactory::new(registry));
     registry
@@ -32,8 +47,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_default_features_are_registered() {
-        assert_eq!(registry().schemes().collect::<Vec<_>>(), ["file", "memory", "toml"]);
+    fn the_features_are_registered() {
+        let features = [
+            ("az", cfg!(feature = "azure")),
+            ("file", true),
+            ("gs", cfg!(feature = "gcp")),
+            ("http", cfg!(feature = "http")),
+            ("https", cfg!(feature = "http")),
+            ("memory", true),
+            ("objects", cfg!(feature = "object-store")),
+            ("sled", cfg!(feature = "sled")),
+            ("sqlite", cfg!(feature = "sqlite")),
+            ("toml", true),
+        ];
+        let expected = features.into_iter().filter_map(|(scheme, on)| on.then_some(scheme));
+        assert!(registry().schemes().eq(expected), "{:?}", registry());
     }
 
     #[tokio::test]
@@ -46,6 +74,6 @@ mod tests {
         open_store(&url, OpenMode::Existing).await.unwrap();
         open_store("memory:", OpenMode::Create).await.unwrap();
         let unknown = open_store("gopher://x", OpenMode::Create).await.unwrap_err();
-        assert!(unknown.to_string().contains("file, memory, toml"), "{unknown}");
+        assert!(unknown.to_string().contains("file, ") && unknown.to_string().contains("toml"), "{unknown}");
     }
 }

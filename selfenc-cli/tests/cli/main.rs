@@ -5,6 +5,7 @@ mod bad_use;
 mod corners;
 mod defaults;
 mod interrupted;
+mod kinds;
 #[cfg(target_os = "linux")] // elsewhere nothing tells a process's peak without unsafe code
 mod memory;
 mod names;

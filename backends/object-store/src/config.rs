@@ -303,11 +303,16 @@ impl ObjectStoreConfig {
             }
             make_with_parents(dir.clone()).await?;
         }
-        let at = dir.clone();
-        let opened = tokio::task::spawn_blocking(move || LocalFileSystem::new_with_prefix(at)).await;
-        let opened = opened.map_err(|source| Below::JoinError { source }).and_then(|opened| opened);
-        let store = opened.map_err(|e| failed(op, "open the folder", &e))?;
-        Ok((store.with_fsync(true), dir))
+        // Both work in the same folder, also when a link on the way is turned elsewhere.
+        let open = move || {
+            let real = std::fs::canonicalize(&dir);
+            let real = real.map_err(|e| io_failed(op, &format!("find {}", dir.display()), e))?;
+            let store =
+                LocalFileSystem::new_with_prefix(&real).map_err(|e| failed(op, "open the folder", &e))?;
+            Ok((store.with_fsync(true), real))
+        };
+        let opened = tokio::task::spawn_blocking(open).await;
+        opened.map_err(|source| failed(op, "open the folder", &Below::JoinError { source }))?
     }
 
     fn info(&self, store: &Arc<dyn ObjectStore>) -> StoreInfo {

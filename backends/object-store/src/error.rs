@@ -43,6 +43,11 @@ pub(crate) fn is_ambiguous(e: &Below) -> bool {
     matches!(classify(e), ErrorKind::Timeout | ErrorKind::Unavailable)
 }
 
+/// The client below has sent it more than once, so an earlier one may have been carried out.
+pub(crate) fn was_sent_again(e: &Below) -> bool {
+    e.to_string().contains(" retries, max_retries: ")
+}
+
 /// The table.
 pub(crate) fn classify(e: &Below) -> ErrorKind {
     match e {

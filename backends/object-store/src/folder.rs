@@ -3,16 +3,16 @@
 //! `LocalFileSystem` syncs a file, links it and syncs its folder before it answers. It does not sync a
 //! folder that another task has just made, nor an entry that another task has just linked, nor deletes.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use selfenc_core::store::{ChunkId, Error, ErrorKind, Result};
+use selfenc_core::store::{ChunkId, ChunkMeta, Error, ErrorKind, Result};
 
 use crate::error::io_failed;
-use crate::layout::SHARDS;
+use crate::layout::{SHARDS, parse_digits, parse_shard};
 
 /// Above this many chunks in doubt, every chunk is.
 const MAX_DOUBTFUL: usize = 10_000;
@@ -26,8 +26,9 @@ pub(crate) struct Folder {
 
 #[derive(Debug, Default)]
 struct State {
-    /// Shards with deletes that no sync has covered.
-    deleted_in: HashSet<u8>,
+    /// Shards with deletes that no sync has covered, and the number of the last of them.
+    deleted_in: HashMap<u8, u64>,
+    deletes: u64,
     /// Chunks whose last put failed: they may be linked and not be durable.
     doubtful: HashSet<ChunkId>,
     all_doubtful: bool,
@@ -67,7 +68,7 @@ impl Folder {
     pub(crate) async fn mend_shards(self: &Arc<Self>) -> Result<()> {
         let chunks = self.dir.join("chunks");
         let complete = off_the_executor("open", move || {
-            Ok(fs::read_dir(chunks).is_ok_and(|found| found.count() > usize::from(SHARDS)))
+            Ok(fs::read_dir(chunks).is_ok_and(|found| shards_in(found).count() > usize::from(SHARDS)))
         });
         if complete.await? {
             return Ok(());
@@ -76,6 +77,36 @@ impl Folder {
             tracing::debug!(%error, "folders are missing and cannot be made");
         }
         Ok(())
+    }
+
+    /// The shards that there are, whatever stands beside them.
+    pub(crate) async fn shards(self: &Arc<Self>) -> Result<Vec<u8>> {
+        let chunks = self.dir.join("chunks");
+        off_the_executor("list", move || {
+            let found = fs::read_dir(&chunks).map_err(|e| cannot_list(&chunks, e))?;
+            Ok(shards_in(found).collect())
+        })
+        .await
+    }
+
+    /// The chunks of one shard, in no order, whatever stands beside them.
+    pub(crate) async fn page(self: &Arc<Self>, shard: u8) -> Result<Vec<ChunkMeta>> {
+        let dir = self.shard(shard);
+        off_the_executor("list", move || {
+            let mut page = Vec::new();
+            for entry in fs::read_dir(&dir).map_err(|e| cannot_list(&dir, e))? {
+                let name = entry.map_err(|e| cannot_list(&dir, e))?.file_name();
+                let Some(id) = name.to_str().and_then(|rest| parse_digits(shard, rest)) else { continue };
+                match fs::metadata(dir.join(name)) {
+                    Ok(found) if found.is_file() => page.push(ChunkMeta { id, len: found.len() }),
+                    Ok(_) => {}
+                    Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+                    Err(e) => return Err(cannot_list(&dir, e)),
+                }
+            }
+            Ok(page)
+        })
+        .await
     }
 
     /// Makes what another handle linked durable before it counts as present.
@@ -94,6 +125,11 @@ impl Folder {
         state.all_doubtful || state.doubtful.contains(&id)
     }
 
+    /// A write whose end nobody hears of has failed.
+    pub(crate) fn writing(self: &Arc<Self>, id: ChunkId) -> Writing {
+        Writing { folder: Arc::clone(self), id, has_ended: false }
+    }
+
     pub(crate) fn note_failed(&self, id: ChunkId) {
         let mut state = self.state();
         state.doubtful.insert(id);
@@ -108,21 +144,31 @@ impl Folder {
     }
 
     pub(crate) fn note_deleted(&self, id: ChunkId) {
-        self.state().deleted_in.insert(id.as_bytes()[0]);
+        let mut state = self.state();
+        state.deletes += 1;
+        let number = state.deletes;
+        state.deleted_in.insert(id.as_bytes()[0], number);
     }
 
     /// Makes deletes durable.
     pub(crate) async fn flush(self: &Arc<Self>) -> Result<()> {
-        let shards = std::mem::take(&mut self.state().deleted_in);
+        // They stay until they are synced: another flush at the same time, or after this one was dropped,
+        // must not take them for done.
+        let shards = self.state().deleted_in.clone();
         let mut failed = None;
-        for shard in shards {
+        for (shard, last) in shards {
             let path = self.shard(shard);
             let synced = off_the_executor("flush", move || {
                 sync_dir(&path).map_err(|e| io_failed("flush", &format!("sync {}", path.display()), e))
             });
-            if let Err(e) = synced.await {
-                self.state().deleted_in.insert(shard);
-                failed.get_or_insert(e);
+            match synced.await {
+                Err(e) => drop(failed.get_or_insert(e)),
+                Ok(()) => {
+                    let mut state = self.state();
+                    if state.deleted_in.get(&shard) == Some(&last) {
+                        state.deleted_in.remove(&shard);
+                    }
+                }
             }
         }
         failed.map_or(Ok(()), Err)
@@ -140,6 +186,27 @@ impl Folder {
             Err(_) => Ok(()),
         })
         .await
+    }
+}
+
+/// A write, in doubt if it is dropped: it may be linked, and its sync may have failed.
+pub(crate) struct Writing {
+    folder: Arc<Folder>,
+    id: ChunkId,
+    has_ended: bool,
+}
+
+impl Writing {
+    pub(crate) fn end(mut self) {
+        self.has_ended = true;
+    }
+}
+
+impl Drop for Writing {
+    fn drop(&mut self) {
+        if !self.has_ended {
+            self.folder.note_failed(self.id);
+        }
     }
 }
 
@@ -188,14 +255,25 @@ pub(crate) async fn remove_leavings(dir: PathBuf) -> Result<()> {
             let _ = fs::remove_dir(top);
         }
         remove_staged(&dir);
-        match fs::remove_dir(&dir) {
-            Err(e) if !matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::DirectoryNotEmpty) => {
-                Err(io_failed("destroy", &format!("remove the folder {}", dir.display()), e))
-            }
-            _ => Ok(()),
+        match fs::remove_dir(&dir).map_err(|e| (e.kind(), e)) {
+            // A link to a folder is not ours to remove.
+            Ok(())
+            | Err((
+                io::ErrorKind::NotFound | io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::NotADirectory,
+                _,
+            )) => Ok(()),
+            Err((_, e)) => Err(io_failed("destroy", &format!("remove the folder {}", dir.display()), e)),
         }
     })
     .await
+}
+
+fn shards_in(entries: fs::ReadDir) -> impl Iterator<Item = u8> {
+    entries.flatten().filter_map(|entry| parse_shard(entry.file_name().to_str()?))
+}
+
+fn cannot_list(dir: &Path, e: io::Error) -> Error {
+    io_failed("list", &format!("list {}", dir.display()), e)
 }
 
 fn folders(dir: &Path) -> Vec<PathBuf> {
@@ -277,5 +355,19 @@ mod tests {
         }
         folder.make_shards().await.unwrap();
         folder.flush().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_flush_does_not_count_on_one_that_has_not_ended() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = Folder::new(dir.path().to_owned());
+        folder.note_deleted(ChunkId::from_bytes([7; 32]));
+        {
+            let mut first = std::pin::pin!(folder.flush());
+            assert!(futures::poll!(first.as_mut()).is_pending());
+            folder.flush().await.unwrap_err();
+        }
+        // And the first was dropped.
+        folder.flush().await.unwrap_err();
     }
 }

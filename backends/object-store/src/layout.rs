@@ -50,9 +50,7 @@ impl Layout {
 
     pub(crate) fn parse_chunk(&self, location: &Path) -> Option<ChunkId> {
         let [shard, rest] = parts(location, &self.chunks)?;
-        let id: ChunkId = format!("{shard}{rest}").parse().ok()?;
-        // One name for each chunk: lower case.
-        (shard.len() == 2 && id.to_string() == format!("{shard}{rest}")).then_some(id)
+        parse_digits(parse_shard(&shard)?, &rest)
     }
 
     pub(crate) fn root(&self, name: &RootName) -> Path {
@@ -83,7 +81,7 @@ impl Layout {
     /// Whether a store made this object, or would have.
     pub(crate) fn is_ours(&self, location: &Path) -> bool {
         let is_probe =
-            || parts(location, &self.prefix).is_some_and(|[name]: [String; 1]| name.starts_with(PROBE));
+            || parts(location, &self.prefix).is_some_and(|[name]: [String; 1]| ends_in_hex(&name, PROBE, 32));
         *location == self.marker
             || self.parse_chunk(location).is_some()
             || self.parse_root(location).is_some()
@@ -98,10 +96,22 @@ impl Layout {
 }
 
 fn is_corner(name: &str) -> bool {
-    let digits = name.strip_prefix("selfenc-test-");
-    digits.is_some_and(|digits| {
-        digits.len() == 16 && digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+    ends_in_hex(name, "selfenc-test-", 16)
+}
+
+/// Whether it is `prefix` and then so many hex digits.
+fn ends_in_hex(name: &str, prefix: &str, digits: usize) -> bool {
+    name.strip_prefix(prefix).is_some_and(|rest| {
+        rest.len() == digits && rest.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
     })
+}
+
+/// The chunk of this shard with these other 62 digits.
+pub(crate) fn parse_digits(shard: u8, rest: &str) -> Option<ChunkId> {
+    let digits = format!("{shard:02x}{rest}");
+    let id: ChunkId = digits.parse().ok()?;
+    // One name for each chunk: lower case.
+    (id.to_string() == digits).then_some(id)
 }
 
 /// The parts of `location` below `folder`, if there are as many as asked for.
@@ -186,10 +196,15 @@ mod tests {
     #[test]
     fn ours_is_what_a_store_makes() {
         let at = |name: &str| Path::from(format!("some/where/{name}"));
-        for ours in ["selfenc-store", "selfenc-probe-00ff", "roots/6d.root"] {
+        let probe = "selfenc-probe-00112233445566778899aabbccddeeff";
+        for ours in ["selfenc-store", probe, "roots/6d.root"] {
             assert!(layout().is_ours(&at(ours)), "{ours}");
         }
+        let probes =
+            [&probe[..20], &probe.to_ascii_uppercase(), &format!("{probe}0"), "selfenc-probe-notes.txt"];
         for foreign in ["thesis.txt", "chunks/readme", "roots/readme", "selfenc-probe-1/x", "selfenc-store/x"]
+            .into_iter()
+            .chain(probes)
         {
             assert!(!layout().is_ours(&at(foreign)), "{foreign}");
         }

@@ -87,9 +87,15 @@ fn by_shard(inner: &Arc<Inner>, after: Option<ChunkId>) -> BoxStream<'static, Re
 
 /// The shards that may hold something after `after`, ascending.
 async fn shards(inner: &Inner, after: Option<ChunkId>) -> Result<Vec<u8>> {
-    let found = inner.store.list_with_delimiter(Some(&inner.layout.chunks)).await.map_err(|e| cannot(&e))?;
-    let mut shards: Vec<_> =
-        found.common_prefixes.iter().filter_map(|folder| inner.layout.parse_shard(folder)).collect();
+    let found = inner.store.list_with_delimiter(Some(&inner.layout.chunks)).await;
+    let mut shards: Vec<_> = match (found, &inner.folder) {
+        // A foreign file, of a name that is no path.
+        (Err(Below::InvalidPath { .. }), Some(folder)) => folder.shards().await?,
+        (found, _) => {
+            let folders = found.map_err(|e| cannot(&e))?.common_prefixes;
+            folders.iter().filter_map(|folder| inner.layout.parse_shard(folder)).collect()
+        }
+    };
     shards.retain(|shard| after.is_none_or(|after| *shard >= after.as_bytes()[0]));
     shards.sort_unstable();
     shards.dedup();
@@ -108,7 +114,10 @@ async fn page(inner: &Inner, shard: u8, after: Option<ChunkId>) -> Result<Vec<Ch
         let id = inner.layout.parse_chunk(&found.location);
         std::future::ready(Ok(id.map(|id| ChunkMeta { id, len: found.size })))
     };
-    let mut page: Vec<_> = found.try_filter_map(meta).try_collect().await.map_err(|e| cannot(&e))?;
+    let mut page: Vec<_> = match (found.try_filter_map(meta).try_collect().await, &inner.folder) {
+        (Err(Below::InvalidPath { .. }), Some(folder)) => folder.page(shard).await?,
+        (found, _) => found.map_err(|e| cannot(&e))?,
+    };
     page.retain(|meta: &ChunkMeta| after.is_none_or(|after| meta.id > after));
     page.sort_unstable();
     // What is replaced meanwhile may be seen twice.

@@ -9,9 +9,13 @@ use selfenc_core::store::{Error, ErrorKind, OpenMode, Result};
 use crate::error::{failed, is_not_found, is_unsupported};
 use crate::layout::{LAYOUT, Layout, marker_text, parse_marker};
 use crate::redact::Cause;
+use crate::store::read_body;
 
 /// Longer than any marker.
 const MAX_MARKER_LEN: u64 = 256;
+
+/// How often the marker is written again because others were writing it.
+const MAKE_ATTEMPTS: usize = 5;
 
 /// Whether the store was there already, or was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,16 +55,28 @@ pub(crate) async fn find(
 pub(crate) async fn make(store: &Arc<dyn ObjectStore>, layout: &Layout, place: &str) -> Result<()> {
     let payload = || PutPayload::from(marker_text().into_bytes());
     let put = async |mode: PutMode| store.put_opts(&layout.marker, payload(), PutOptions::from(mode)).await;
-    let made = match put(PutMode::Create).await {
-        Err(e) if is_unsupported(&e) => put(PutMode::Overwrite).await,
-        made => made,
-    };
-    match made {
-        Ok(_) => Ok(()),
-        // By somebody else at the same time.
-        Err(Below::AlreadyExists { .. } | Below::Precondition { .. }) => Ok(()),
-        Err(e) => Err(failed("open", &format!("make a store at {place}"), &e)),
+    let cannot = |e: &Below| failed("open", &format!("make a store at {place}"), e);
+    let mut last = None;
+    for _ in 0..MAKE_ATTEMPTS {
+        match put(PutMode::Create).await {
+            Ok(_) => return Ok(()),
+            Err(e) if is_unsupported(&e) => {
+                return put(PutMode::Overwrite).await.map(drop).map_err(|e| cannot(&e));
+            }
+            // By somebody else at the same time; or a race is undecided, and a look tells.
+            Err(e @ (Below::AlreadyExists { .. } | Below::Precondition { .. })) => {
+                if read_marker("open", store, layout, place).await? {
+                    return Ok(());
+                }
+                last = Some(e);
+            }
+            Err(e) => return Err(cannot(&e)),
+        }
     }
+    Err(last.map_or_else(
+        || Error::new(ErrorKind::Conflict, "open", "others are making this store"),
+        |e| cannot(&e),
+    ))
 }
 
 /// Whether there is a marker; one of something else is an error.
@@ -78,7 +94,7 @@ pub(crate) async fn read_marker(
         Err(e) => return Err(cannot(&e)),
     };
     let is_short = found.meta.size <= MAX_MARKER_LEN;
-    let text = if is_short { found.bytes().await.map_err(|e| cannot(&e))? } else { "".into() };
+    let text = if is_short { read_body(op, found, MAX_MARKER_LEN).await? } else { "".into() };
     let problem = |kind, what: String| Err(Error::new(kind, op, format!("{place}: {what}")));
     match parse_marker(&text) {
         Some(LAYOUT) => Ok(true),

@@ -48,6 +48,11 @@ impl Record {
         self.0.first_chunk().map_or(0, |first| u64::from_le_bytes(*first))
     }
 
+    /// Whether both would follow the same record, so that one kept the other out.
+    pub(crate) fn is_rival(&self, other: &Self) -> bool {
+        self.generation() == other.generation() && self != other
+    }
+
     pub(crate) fn bytes(&self) -> Bytes {
         self.0.clone()
     }

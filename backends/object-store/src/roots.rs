@@ -13,7 +13,7 @@ use selfenc_core::store::{Error, ErrorKind, Expect, Result, Root, RootName, Root
 
 use crate::ObjectBackend;
 use crate::conditions::fill_random;
-use crate::error::{classify, failed, is_not_found};
+use crate::error::{classify, failed, is_not_found, was_sent_again};
 use crate::list::ending_well;
 use crate::record::{HEADER_LEN, Record};
 use crate::store::{Inner, read_body};
@@ -91,11 +91,13 @@ impl Inner {
 
     /// Puts `record` in the place of `before`. The same record each time, so that one that lands late is
     /// known for one's own.
+    ///
+    /// Where `record` may have been there and was replaced since, it is no conflict but an error.
     async fn replace(&self, name: &RootName, before: Option<Found>, record: &Record) -> Result<Swap> {
         let done = || Swap::Done(record.root().map(|root| root.version));
         let mode =
             || before.as_ref().map_or(PutMode::Create, |before| PutMode::Update(before.update.clone()));
-        let mut last = None;
+        let (mut last, mut may_have_landed) = (None, false);
         for _ in 0..SWAP_ATTEMPTS {
             let payload = PutPayload::from_bytes(record.bytes());
             let put = self.store.put_opts(&self.layout.root(name), payload, PutOptions::from(mode())).await;
@@ -110,7 +112,12 @@ impl Inner {
             if now.as_ref().is_some_and(|now| now.record == *record) {
                 return Ok(done());
             }
+            // A plain refusal is one, unless it answers what the client sent a second time.
+            may_have_landed |= error.kind() != ErrorKind::Conflict || was_sent_again(&e);
             if !Found::is_same(now.as_ref(), before.as_ref()) {
+                if may_have_landed && !now.as_ref().is_some_and(|now| now.record.is_rival(record)) {
+                    return Err(error);
+                }
                 return Ok(Swap::Conflict(Found::root(now.as_ref())));
             }
             // To be asked to slow down is no reason to ask again at once.

@@ -18,7 +18,7 @@ use tokio::sync::OnceCell;
 use crate::conditions::{Conditions, probe};
 use crate::dedup::Dedup;
 use crate::error::{failed, is_ambiguous, is_not_found, is_unsupported};
-use crate::folder::Folder;
+use crate::folder::{Folder, Writing};
 use crate::layout::Layout;
 use crate::open::gone;
 
@@ -164,7 +164,9 @@ impl Inner {
 
     async fn write(&self, id: ChunkId, data: Bytes, mode: PutMode) -> Result<PutOutcome, Below> {
         let payload = PutPayload::from_bytes(data);
+        let writing = self.folder.as_ref().map(|folder| folder.writing(id));
         let written = self.store.put_opts(&self.layout.chunk(id), payload, PutOptions::from(mode)).await;
+        writing.into_iter().for_each(Writing::end);
         match (&written, &self.folder) {
             (Ok(_), Some(folder)) => folder.note_written(id),
             (Err(Below::AlreadyExists { .. }), _) | (_, None) => {}
@@ -198,7 +200,12 @@ impl Inner {
                 self.note_deleted(id);
                 Ok(())
             }
-            Err(e) if is_not_found(&e) => self.check_container("delete").await,
+            Err(e) if is_not_found(&e) => {
+                // Somebody else's delete, or one's own that was dropped, may not be durable yet.
+                self.check_container("delete").await?;
+                self.note_deleted(id);
+                Ok(())
+            }
             Err(e) => Err(failed("delete", "remove the object of the chunk", &e)),
         }
     }
@@ -224,7 +231,7 @@ pub(crate) async fn read_body(op: &'static str, found: GetResult, max: u64) -> R
         return found.bytes().await.map_err(|e| cannot(&e));
     }
     let mut body = found.into_stream();
-    let (mut parts, mut read) = (Vec::new(), 0);
+    let (mut whole, mut parts, mut read) = (Bytes::new(), Vec::new(), 0);
     while let Some(part) = body.next().await {
         let part = part.map_err(|e| cannot(&e))?;
         read += part.len() as u64;
@@ -233,8 +240,15 @@ pub(crate) async fn read_body(op: &'static str, found: GetResult, max: u64) -> R
             let cause = io::Error::from(io::ErrorKind::InvalidData);
             return Err(Error::new(ErrorKind::Corrupt, op, message).with_source(cause));
         }
-        if !part.is_empty() {
-            parts.push(part);
+        if whole.is_empty() {
+            whole = part;
+        } else if !part.is_empty() {
+            // Copied, not kept: a part of a few bytes may hold a large buffer.
+            if parts.is_empty() {
+                parts.reserve_exact(usize::try_from(len).unwrap_or_default());
+                parts.extend_from_slice(&whole);
+            }
+            parts.extend_from_slice(&part);
         }
     }
     if read < len {
@@ -242,11 +256,7 @@ pub(crate) async fn read_body(op: &'static str, found: GetResult, max: u64) -> R
         let cause = io::Error::from(io::ErrorKind::UnexpectedEof);
         return Err(Error::new(ErrorKind::Unavailable, op, message).with_source(cause));
     }
-    Ok(match &mut parts[..] {
-        [] => Bytes::new(),
-        [whole] => std::mem::take(whole),
-        parts => parts.concat().into(),
-    })
+    Ok(if parts.is_empty() { whole } else { parts.into() })
 }
 
 fn cannot_write(e: &Below) -> Error {

@@ -114,6 +114,17 @@ mod cloud {
         url.query().find(|(found, _)| *found == key).map(|(_, value)| value)
     }
 
+    /// The address of an emulator, which like the rest of a URL carries no secret.
+    #[cfg(any(feature = "gcp", feature = "azure"))]
+    fn endpoint(url: &StoreUrl) -> Result<Option<&str>> {
+        let Some(endpoint) = setting(url, "endpoint") else { return Ok(None) };
+        if endpoint.contains(['@', '?', '#']) {
+            let message = "an endpoint is http://HOST:PORT, without a user or a query";
+            return Err(Error::new(ErrorKind::InvalidInput, "open", message));
+        }
+        Ok(Some(endpoint))
+    }
+
     /// `gs://bucket/prefix`, with `endpoint=` for an emulator.
     #[cfg(feature = "gcp")]
     pub(super) fn gcs(url: &StoreUrl) -> Result<ObjectStoreConfig> {
@@ -125,7 +136,7 @@ mod cloud {
         let (bucket, prefix) = host_and_prefix(url)?;
         let mut builder =
             GoogleCloudStorageBuilder::from_env().with_bucket_name(bucket).with_retry(retries());
-        if let Some(endpoint) = setting(url, "endpoint") {
+        if let Some(endpoint) = endpoint(url)? {
             let is_plain = endpoint.starts_with("http://").to_string();
             builder = builder
                 .with_base_url(endpoint)
@@ -147,7 +158,7 @@ mod cloud {
         if let Some(account) = setting(url, "account") {
             builder = builder.with_account(account);
         }
-        if let Some(endpoint) = setting(url, "endpoint") {
+        if let Some(endpoint) = endpoint(url)? {
             builder =
                 builder.with_endpoint(endpoint.to_owned()).with_allow_http(endpoint.starts_with("http://"));
         }
@@ -210,6 +221,11 @@ mod tests {
         }
         assert!(refusal("gs://bucket/a//b").to_string().contains("prefix"));
         assert!(refusal("gs://bucket?colour=red").to_string().contains("'colour'"));
+        for url in ["gs://b?endpoint=http://u:hunter2@h", "az://c?account=a&endpoint=http://h/?x=hunter2"] {
+            let e = refusal(url);
+            let text = format!("{e} {e:?}");
+            assert!(text.contains("an endpoint is") && !text.contains("hunter2"), "{text}");
+        }
         // No account, neither in the URL nor in the environment.
         assert_eq!(refusal("az://container").kind(), ErrorKind::InvalidInput);
         for url in ["gs://b/p", "gs://b/p?endpoint=http://h:1", "az://c/p?account=a", "http://h:1/a%20b"] {

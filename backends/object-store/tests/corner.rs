@@ -9,8 +9,8 @@ use std::sync::Arc;
 use object_store::ObjectStoreExt;
 use object_store::memory::InMemory;
 use selfenc_core::store::{
-    ChunkId, ChunkStore, ChunkStoreExt, Durability, ErrorKind, OpenMode, Registry, Result, StoreFactory,
-    StoreUrl,
+    ChunkId, ChunkMeta, ChunkStore, ChunkStoreExt, Durability, ErrorKind, OpenMode, Registry, Result,
+    StoreFactory, StoreUrl,
 };
 use selfenc_object_store::{ObjectBackend, ObjectStoreConfig, ObjectStoreFactory};
 
@@ -107,9 +107,81 @@ async fn a_copy_without_its_empty_folders_is_mended() {
     let folder = tempfile::tempdir().unwrap();
     make(folder.path()).await;
     fs::remove_dir(folder.path().join("chunks/5a")).unwrap();
+    // What is not theirs does not count for one.
+    fs::write(folder.path().join("chunks/.DS_Store"), "not ours").unwrap();
     let store = open(folder.path(), OpenMode::Existing).await.unwrap();
     assert!(folder.path().join("chunks/5a").is_dir());
     fill(&store).await;
+}
+
+/// Names that `object_store` has no path for.
+#[cfg(unix)]
+#[tokio::test]
+async fn names_that_are_no_paths_are_ignored() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+    let folder = tempfile::tempdir().unwrap();
+    make(folder.path()).await;
+    let store = open(folder.path(), OpenMode::Existing).await.unwrap();
+    for below in ["chunks/7f", "chunks"] {
+        for odd in [&b"Icon\r"[..], b"caf\xe9"] {
+            fs::write(folder.path().join(below).join(OsStr::from_bytes(odd)), "not ours").unwrap();
+        }
+        let seen: Vec<_> = futures::TryStreamExt::try_collect(store.list(None)).await.unwrap();
+        let expected = [0x00, 0x7f, 0xff].map(|n| ChunkMeta { id: ChunkId::from_bytes([n; 32]), len: 1000 });
+        assert_eq!(seen, expected, "{below}");
+        let after = store.list(Some(ChunkId::from_bytes([0x7f; 32])));
+        assert_eq!(futures::StreamExt::count(after).await, 1, "{below}");
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_link_that_is_turned_elsewhere_does_not_turn_a_store() {
+    let folder = tempfile::tempdir().unwrap();
+    let (dir, link) = (folder.path().join("store"), folder.path().join("current"));
+    make(&dir).await;
+    std::os::unix::fs::symlink(&dir, &link).unwrap();
+    let store = open(&link, OpenMode::Existing).await.unwrap();
+    fs::remove_file(&link).unwrap();
+    fs::create_dir(&link).unwrap();
+    fill(&store).await;
+    store.delete(ChunkId::from_bytes([0; 32])).await.unwrap();
+    store.flush().await.unwrap();
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_store_behind_a_link_is_destroyed_and_the_link_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let (dir, link) = (folder.path().join("store"), folder.path().join("current"));
+    make(&dir).await;
+    std::os::unix::fs::symlink(&dir, &link).unwrap();
+    for _ in 0..2 {
+        destroy(&link).await.unwrap();
+        assert!(link.is_symlink() && everything(&dir).is_empty());
+    }
+}
+
+/// Somebody else removed it, and perhaps not durably.
+#[tokio::test]
+async fn a_delete_that_found_nothing_is_flushed_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path(), OpenMode::Create).await.unwrap();
+    let (id, dir) = (ChunkId::from_bytes([1; 32]), folder.path().join("chunks/01"));
+    for many in [false, true] {
+        if many {
+            store.delete_many(vec![id]).await.remove(0).unwrap();
+        } else {
+            store.delete(id).await.unwrap();
+        }
+        // A sync that cannot be done shows that it was tried.
+        fs::remove_dir(&dir).unwrap();
+        let e = store.flush().await.unwrap_err();
+        assert!(e.to_string().contains("chunks/01"), "{e}");
+        fs::create_dir(&dir).unwrap();
+        store.flush().await.unwrap();
+    }
 }
 
 #[tokio::test]

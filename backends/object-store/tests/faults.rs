@@ -5,6 +5,7 @@ mod support;
 
 use std::error::Error as _;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::TryStreamExt;
 use object_store::memory::InMemory;
@@ -93,6 +94,31 @@ async fn a_409_is_not_taken_for_present() {
     assert!(e.kind() == ErrorKind::Conflict && e.is_transient(), "{e}");
     let creates = bench.controls.calls().into_iter().filter(|call| *call == Call::Create).count();
     assert_eq!(creates, 5, "it gives up");
+}
+
+#[tokio::test]
+async fn a_409_is_not_taken_for_a_marker() {
+    let conflict = Trouble::Status(409, "OperationAborted");
+    let bench =
+        Bench::with(|controls| controls.fail_times(&[Call::Create], conflict, 1), |config| config).await;
+    assert_eq!(bench.paths().await, ["selfenc-store"]);
+
+    let controls = Controls::default();
+    controls.fail_times(&[Call::Create], conflict, usize::MAX);
+    let double = Arc::new(controls.around(Arc::new(InMemory::new())));
+    let opened = ObjectStoreConfig::new(double, Durability::OnPut).open(OpenMode::Create).await;
+    let e = opened.unwrap_err();
+    assert!(e.kind() == ErrorKind::Conflict && e.to_string().contains("make a store"), "{e}");
+}
+
+#[tokio::test]
+async fn no_more_of_a_marker_is_read_than_was_announced() {
+    let Bench { objects, controls, .. } = Bench::new().await;
+    controls.fail(Some((&[Call::Get], Trouble::LongBody)));
+    let double = Arc::new(controls.around(objects));
+    let opened = ObjectStoreConfig::new(double, Durability::OnPut).open(OpenMode::Existing).await;
+    let e = opened.unwrap_err();
+    assert!(e.kind() == ErrorKind::Corrupt && e.to_string().contains("more than the 31 bytes"), "{e}");
 }
 
 #[tokio::test]
@@ -199,6 +225,32 @@ async fn a_swap_whose_answer_was_lost_is_done_once() {
     let swap = bench.store.swap(&name("a"), Expect::Version(version), Some("2".into())).await.unwrap();
     assert!(matches!(swap, Swap::Done(Some(_))), "{swap:?}");
     assert_eq!(value(&bench.store, "a").await.value, "2");
+}
+
+/// A record of this generation, by somebody else.
+fn theirs(generation: u8) -> Vec<u8> {
+    [&[generation, 0, 0, 0, 0, 0, 0, 0][..], &[9; 16], b"\0theirs"].concat()
+}
+
+#[tokio::test]
+async fn a_swap_that_may_have_happened_is_no_conflict() {
+    let bench = Bench::new().await;
+    let swap =
+        async |expect, value: &'static str| bench.store.swap(&name("a"), expect, Some(value.into())).await;
+    swap(Expect::Absent, "1").await.unwrap();
+    let before = value(&bench.store, "a").await;
+    // It was stored, then replaced, and both before it could be looked at.
+    bench.controls.overtake(theirs(2));
+    bench.controls.fail_times(&[Call::Update], Trouble::LostAnswer, 1);
+    let e = swap(Expect::from(Some(&before)), "2").await.unwrap_err();
+    assert!(e.is_transient(), "{e}");
+    assert_eq!(value(&bench.store, "a").await.value, "theirs");
+    // Who stands in its place has kept it out.
+    let before = value(&bench.store, "a").await;
+    bench.controls.overtake(theirs(3));
+    bench.controls.fail_times(&[Call::Update], Trouble::LostAnswer, 1);
+    let swapped = swap(Expect::from(Some(&before)), "3").await.unwrap();
+    assert!(matches!(swapped, Swap::Conflict(Some(_))), "{swapped:?}");
 }
 
 #[tokio::test]
@@ -348,4 +400,27 @@ async fn a_put_that_failed_in_a_folder_is_written_anew() {
         assert!(controls.calls().contains(&Call::Put), "not believed to be there, whatever a look says");
         assert_eq!(put(n).await.unwrap(), PutOutcome::Present);
     }
+}
+
+/// Its sync may have failed with nobody left to hear of it.
+#[tokio::test]
+async fn a_put_that_was_dropped_in_a_folder_is_written_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let controls = Controls::default();
+    let around = {
+        let controls = controls.clone();
+        move |objects| -> Arc<dyn ObjectStore> { Arc::new(controls.around(objects)) }
+    };
+    let config = ObjectStoreConfig::local(dir.path()).with_around(around);
+    let store = config.open(OpenMode::Create).await.unwrap();
+    let put = async || store.put(id(1), "chunk".into()).await.unwrap();
+    controls.pause(true);
+    controls.calls();
+    // It looks for the chunk and for the store, and then waits in the middle of writing.
+    let paused = tokio::time::timeout(Duration::from_secs(1), put()).await;
+    assert!(paused.is_err() && controls.calls() == [Call::Head, Call::Head], "{paused:?}");
+    controls.pause(false);
+    assert_eq!(put().await, PutOutcome::Inserted);
+    assert!(controls.calls().contains(&Call::Put), "believed to be there or not, by a look");
+    assert_eq!(put().await, PutOutcome::Present);
 }

@@ -62,12 +62,12 @@ impl Server {
     /// A bucket of Google's in it, opened as it stands.
     async fn gcs(&self) -> ObjectBackend {
         let known = Conditions { create: true, update: true };
-        self.gcs_config().with_conditions(known).open(OpenMode::Existing).await.unwrap()
+        self.gcs_config(0).with_conditions(known).open(OpenMode::Existing).await.unwrap()
     }
 
-    fn gcs_config(&self) -> ObjectStoreConfig {
+    fn gcs_config(&self, max_retries: usize) -> ObjectStoreConfig {
         use object_store::{ClientOptions, RetryConfig, gcp::GoogleCloudStorageBuilder};
-        let retry = RetryConfig { max_retries: 0, ..RetryConfig::default() };
+        let retry = RetryConfig { max_retries, ..RetryConfig::default() };
         let builder = GoogleCloudStorageBuilder::new()
             .with_bucket_name("bucket")
             .with_base_url(&format!("http://127.0.0.1:{}", self.port))
@@ -219,7 +219,7 @@ async fn a_missing_chunk_is_none_and_a_missing_bucket_is_an_error() {
     for (mode, kind) in
         [(OpenMode::Existing, ErrorKind::ContainerMissing), (OpenMode::Create, ErrorKind::ContainerMissing)]
     {
-        check(&server.gcs_config().open(mode).await.unwrap_err(), kind, "open");
+        check(&server.gcs_config(0).open(mode).await.unwrap_err(), kind, "open");
     }
 }
 
@@ -280,6 +280,29 @@ async fn a_swap_that_was_overtaken_is_a_conflict() {
     let swap = store.swap(&name, Expect::Absent, Some("mine".into())).await.unwrap();
     let Swap::Conflict(Some(root)) = swap else { panic!("{swap:?}") };
     assert_eq!(root.value, "theirs");
+}
+
+/// The first answer was lost below, so the refusal is of what the client sent again.
+#[tokio::test]
+async fn a_refusal_of_what_was_sent_again_is_no_conflict() {
+    let server = Server::start().await;
+    let known = Conditions { create: true, update: true };
+    let store = server.gcs_config(1).with_conditions(known).open(OpenMode::Existing).await.unwrap();
+    let theirs = [&[1][..], &[0; 23], b"\0theirs"].concat();
+    let mut puts = 0;
+    server.answer(move |method, path| match (method, path.contains("roots")) {
+        ("PUT", _) => {
+            puts += 1;
+            if puts == 1 { code(500, "InternalError") } else { code(412, "PreconditionFailed") }
+        }
+        ("GET", true) if puts > 0 => Answer::With(200, OK_HEADERS, theirs.clone()),
+        (_, true) => code(404, "NoSuchKey"),
+        _ => with(200, ""),
+    });
+    let name = RootName::new("main").unwrap();
+    let e = store.swap(&name, Expect::Absent, Some("mine".into())).await.unwrap_err();
+    check(&e, ErrorKind::Conflict, "a swap that may have happened");
+    assert_eq!(server.seen().iter().filter(|line| line.starts_with("PUT")).count(), 2);
 }
 
 #[tokio::test]

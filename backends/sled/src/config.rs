@@ -119,7 +119,7 @@ impl SledConfig {
             return Err(Error::new(ErrorKind::InvalidInput, "open", message));
         }
         let layout = Layout::new(absolute("open", &self.dir)?);
-        Ok(SledEngine::new(open(layout, mode, self.cache, self.sync)?, self.max_chunk_len))
+        SledEngine::new(open(layout, mode, self.cache, self.sync)?, self.max_chunk_len)
     }
 }
 

@@ -59,6 +59,7 @@ mod open;
 mod pieces;
 mod roots;
 mod store;
+mod worker;
 
 pub use config::{SledConfig, SledFactory};
 pub use store::{SledEngine, SledStore};

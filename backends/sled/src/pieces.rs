@@ -10,7 +10,6 @@
 //! value: 4096 bytes, the last piece less
 //! ```
 
-use bytes::{Bytes, BytesMut};
 use sled::Tree;
 
 /// The length of every piece but the last. 26 of them, and their keys, are below 128 KiB.
@@ -24,17 +23,9 @@ pub(crate) fn write(tree: &Tree, name: &[u8], data: &[u8]) -> sled::Result<()> {
     Ok(())
 }
 
-/// The value of `len` bytes under `name`; `None` if it is not whole.
-pub(crate) fn read(tree: &Tree, name: &[u8], len: usize) -> sled::Result<Option<Bytes>> {
-    let mut data = BytesMut::new();
-    let whole = walk(tree, name, len, |piece| {
-        // Reserved only once there is something, for a damaged length may be anything.
-        if data.is_empty() {
-            data.reserve(len);
-        }
-        data.extend_from_slice(piece);
-    })?;
-    Ok(whole.then(|| data.freeze()))
+/// Appends the value of `len` bytes under `name` to `data`; whether it is whole.
+pub(crate) fn read(tree: &Tree, name: &[u8], len: usize, data: &mut Vec<u8>) -> sled::Result<bool> {
+    walk(tree, name, len, |piece| data.extend_from_slice(piece))
 }
 
 /// Whether [`read`] would find it whole.

@@ -51,9 +51,10 @@ impl Database {
         let mut record = self.record(op, name)?;
         loop {
             let Some(found) = record else { return Ok(None) };
-            let value = pieces::read(&self.root_values, &found.nonce, found.len);
-            if let Some(value) = value.map_err(|e| failed(op, e))? {
-                return Ok(Some(Root { value, version: found.version() }));
+            let mut value = Vec::new();
+            let read = pieces::read(&self.root_values, &found.nonce, found.len, &mut value);
+            if read.map_err(|e| failed(op, e))? {
+                return Ok(Some(Root { value: value.into(), version: found.version() }));
             }
             record = self.record(op, name)?;
             // Not swapped in the meantime, so it is not for that.

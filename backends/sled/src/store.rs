@@ -1,8 +1,8 @@
 use std::fmt;
 use std::fs::File;
 use std::ops::Bound::{Excluded, Unbounded};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
 use selfenc_core::store::{
@@ -11,9 +11,10 @@ use selfenc_core::store::{
 };
 use sled::{Db, IVec, Tree};
 
-use crate::error::{failed, io_failed, panicked};
+use crate::error::{failed, io_failed};
 use crate::layout::Layout;
 use crate::pieces;
+use crate::worker::{Answer, Worker};
 
 /// Entries of a page of a listing.
 const PAGE: usize = 1000;
@@ -33,10 +34,10 @@ pub type SledStore = Blocking<SledEngine>;
 pub struct SledEngine {
     pub(crate) layout: Layout,
     capabilities: Capabilities,
-    /// Taken by `drop` only.
-    database: Option<Database>,
+    worker: Worker,
     broken: AtomicBool,
-    turn: std::sync::Mutex<()>,
+    /// Held by the one who reads a chunk.
+    turn: Mutex<()>,
 }
 
 /// The open database.
@@ -91,37 +92,42 @@ impl Entry {
 }
 
 impl SledEngine {
-    pub(crate) fn new(database: Database, max_chunk_len: u64) -> Self {
+    pub(crate) fn new(database: Database, max_chunk_len: u64) -> Result<Self> {
         let capabilities = Capabilities::new(Durability::OnFlush).with_shared(false);
-        Self {
+        Ok(Self {
             layout: database.layout.clone(),
             capabilities: capabilities.with_max_chunk_len(max_chunk_len),
-            database: Some(database),
+            worker: Worker::start(database)?,
             broken: AtomicBool::new(false),
-            turn: std::sync::Mutex::new(()),
-        }
+            turn: Mutex::default(),
+        })
     }
 
     /// The trees of lengths and pieces, for tests that damage them.
     #[doc(hidden)]
     #[must_use]
     pub fn trees(&self) -> Option<(Tree, Tree)> {
-        self.database.as_ref().map(|open| (open.lengths.clone(), open.pieces.clone()))
+        self.call("trees", |open| Ok((open.lengths.clone(), open.pieces.clone()))).ok()
     }
 
     /// Does something with the database, and catches its panics.
-    fn call<T>(&self, op: &'static str, work: impl FnOnce(&Database) -> Result<T>) -> Result<T> {
-        let Some(database) = self.database.as_ref().filter(|_| !self.broken.load(Ordering::SeqCst)) else {
-            let message = "sled panicked earlier and is not to be trusted; open the store again";
-            return Err(Error::new(ErrorKind::Closed, op, message));
-        };
+    fn call<T: Send + 'static>(
+        &self,
+        op: &'static str,
+        work: impl FnOnce(&Database) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        if self.broken.load(Ordering::SeqCst) {
+            return Err(closed(op));
+        }
         self.check_container(op)?;
-        let _turn = self.turn.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        // Nothing of ours is left half-done by a panic, and sled is not asked again.
-        catch_unwind(AssertUnwindSafe(|| work(database))).unwrap_or_else(|panic| {
-            self.broken.store(true, Ordering::SeqCst);
-            Err(panicked(op, &*panic))
-        })
+        match self.worker.ask(op, work) {
+            Answer::Given(result) => result,
+            Answer::Panicked(e) => {
+                self.broken.store(true, Ordering::SeqCst);
+                Err(e)
+            }
+            Answer::Nobody => Err(closed(op)),
+        }
     }
 
     /// sled goes on with files that were moved or removed, and would not notice.
@@ -181,7 +187,8 @@ impl Database {
         }
     }
 
-    fn get(&self, id: ChunkId, max: u64) -> Result<Option<Bytes>> {
+    /// The chunk's bytes in `data`, which is empty and better has room for them; `None` if it is absent.
+    fn get(&self, id: ChunkId, max: u64, mut data: Vec<u8>) -> Result<Option<Vec<u8>>> {
         let mut entry = self.entry("get", id)?;
         loop {
             let Some(found) = entry else { return Ok(None) };
@@ -190,9 +197,10 @@ impl Database {
                 let message = format!("it is longer than the longest chunk, {max} bytes; put it again");
                 return Err(Error::new(ErrorKind::Corrupt, "get", message));
             };
-            let data = pieces::read(&self.pieces, &found.pieces(id), len).map_err(|e| failed("get", e))?;
-            if data.is_some() {
-                return Ok(data);
+            data.clear();
+            let read = pieces::read(&self.pieces, &found.pieces(id), len, &mut data);
+            if read.map_err(|e| failed("get", e))? {
+                return Ok(Some(data));
             }
             entry = self.entry("get", id)?;
             // Not replaced or deleted in the meantime, so it is not for that.
@@ -246,25 +254,35 @@ impl BlockingEngine for SledEngine {
     }
 
     fn put(&self, id: ChunkId, data: &Bytes) -> Result<PutOutcome> {
-        self.call("put", |db| db.put(id, data)).map_err(|e| e.with_chunk(id))
+        let data = data.clone();
+        self.call("put", move |db| db.put(id, &data)).map_err(|e| e.with_chunk(id))
     }
 
     fn get(&self, id: ChunkId) -> Result<Option<Bytes>> {
         let max = self.capabilities.max_chunk_len;
-        self.call("get", |db| db.get(id, max)).map_err(|e| e.with_chunk(id))
+        let get = || {
+            // The buffer is not made among sled's small pieces, nor before it is this one's turn.
+            let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+            let Some(entry) = self.call("get", move |db| db.entry("get", id))? else { return Ok(None) };
+            let room = usize::try_from(entry.len.min(max)).unwrap_or(0);
+            let data = Vec::with_capacity(room);
+            self.call("get", move |db| db.get(id, max, data))
+        };
+        let data = get().map_err(|e| e.with_chunk(id))?;
+        Ok(data.map(Bytes::from))
     }
 
     fn stat(&self, id: ChunkId) -> Result<Option<ChunkMeta>> {
-        let entry = self.call("stat", |db| db.entry("stat", id)).map_err(|e| e.with_chunk(id))?;
+        let entry = self.call("stat", move |db| db.entry("stat", id)).map_err(|e| e.with_chunk(id))?;
         Ok(entry.map(|entry| ChunkMeta { id, len: entry.len }))
     }
 
     fn delete(&self, id: ChunkId) -> Result<()> {
-        self.call("delete", |db| db.delete(id)).map_err(|e| e.with_chunk(id))
+        self.call("delete", move |db| db.delete(id)).map_err(|e| e.with_chunk(id))
     }
 
     fn page(&self, after: Option<ChunkId>) -> Result<Vec<ChunkMeta>> {
-        self.call("list", |db| db.page(after))
+        self.call("list", move |db| db.page(after))
     }
 
     fn flush(&self) -> Result<()> {
@@ -272,26 +290,17 @@ impl BlockingEngine for SledEngine {
     }
 
     fn load(&self, name: &RootName) -> Result<Option<Root>> {
-        self.call("load", |db| db.load_root("load", name))
+        let name = name.clone();
+        self.call("load", move |db| db.load_root("load", &name))
     }
 
     fn swap(&self, name: &RootName, expect: &Expect, new: Option<Bytes>) -> Result<Swap> {
-        self.call("swap", |db| db.swap_root(name, expect, new.as_deref()))
+        let (name, expect) = (name.clone(), expect.clone());
+        self.call("swap", move |db| db.swap_root(&name, &expect, new.as_deref()))
     }
 
     fn names(&self) -> Result<Vec<RootName>> {
         self.call("names", Database::root_names)
-    }
-}
-
-impl Drop for SledEngine {
-    fn drop(&mut self) {
-        let database = self.database.take();
-        // sled flushes when it is dropped, and panics if that fails.
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(database))) {
-            let error = panicked("close", &*panic);
-            tracing::warn!(%error, "sled did not close well; only what was flushed is kept");
-        }
     }
 }
 
@@ -309,6 +318,11 @@ pub(crate) fn random<const N: usize>(op: &'static str) -> Result<[u8; N]> {
         Error::new(ErrorKind::Other, op, "the system gives no randomness for a version").with_source(e)
     })?;
     Ok(bytes)
+}
+
+fn closed(op: &'static str) -> Error {
+    let message = "sled panicked earlier and is not to be trusted; open the store again";
+    Error::new(ErrorKind::Closed, op, message)
 }
 
 fn damaged(op: &'static str, what: &str) -> Error {

@@ -99,10 +99,12 @@ impl Change {
 
 /// Only the writer adds rows, and nobody else can while its transaction lasts: so the answer is exact.
 fn put(conn: &Connection, id: ChunkId, data: &[u8]) -> rusqlite::Result<PutOutcome> {
-    // The length is that of the bytes themselves, which is in their row's header; they are not read.
+    // The length is that of the bytes themselves, which is in their row's header; they are not read. What
+    // is no bytes is written anew.
     let found: Option<(i64, i64, Option<i64>)> = conn
         .prepare_cached(
-            "SELECT c.n, c.len, length(b.data) FROM chunks c LEFT JOIN bodies b ON b.n = c.n WHERE c.id = ?1",
+            "SELECT c.n, c.len, CASE typeof(b.data) WHEN 'blob' THEN length(b.data) END \
+             FROM chunks c LEFT JOIN bodies b ON b.n = c.n WHERE c.id = ?1",
         )?
         .query_row([id.as_bytes()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
         .optional()?;

@@ -6,7 +6,7 @@ use std::fs;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
 use selfenc_core::store::StoreUrl;
@@ -51,6 +51,9 @@ impl fmt::Debug for Rewrite {
     }
 }
 
+/// See [`Connector::still`].
+pub(crate) type Stamp = (u64, SystemTime);
+
 fn rewrite(path: &Path) -> io::Result<()> {
     let mut file = fs::OpenOptions::new().read(true).write(true).open(path)?;
     let (mut at, mut block) = (0, vec![0; 1 << 20]);
@@ -90,8 +93,9 @@ impl Connector {
 
     /// A connection to a file in a place where nothing can be written, and so no shared memory be made.
     ///
-    /// It believes that nobody changes the file, so it is good only while there is no log beside it.
-    /// `None` if there is one, or if `why`, which an ordinary connection met, has another cause.
+    /// It believes that nobody changes the file, so it is good only as long as [`still`](Self::still) is the
+    /// same as before it was made. `None` if there is a log, or if `why`, which an ordinary connection met,
+    /// has another cause.
     pub(crate) fn still_reader(&self, why: &rusqlite::Error) -> rusqlite::Result<Option<Connection>> {
         let no_shared_memory = has_code(why, ErrorCode::CannotOpen)
             || extended(why) == Some(ffi::SQLITE_READONLY_CANTINIT)
@@ -99,11 +103,32 @@ impl Connector {
         if !no_shared_memory || self.vfs.is_some() || self.has_log() {
             return Ok(None);
         }
+        self.immutable()
+    }
+
+    /// A connection to a file that has no log or journal to be read. It makes neither, nor an index, as an
+    /// ordinary one does beside a database that is used with a log. `None` if there is one.
+    pub(crate) fn at_rest(&self) -> rusqlite::Result<Option<Connection>> {
+        if self.vfs.is_some() || self.has_log() || self.beside("-journal").exists() {
+            return Ok(None);
+        }
+        self.immutable()
+    }
+
+    fn immutable(&self) -> rusqlite::Result<Option<Connection>> {
         let Ok(url) = StoreUrl::from_path("file", &self.path) else { return Ok(None) };
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
         let conn = Connection::open_with_flags(format!("{url}?immutable=1"), flags | NO_MUTEX)?;
         self.set_up(&conn)?;
         Ok(Some(conn))
+    }
+
+    /// The file's length and when it was changed last, by which a change of a file without a log shows.
+    /// `None` if it has a log.
+    pub(crate) fn still(&self) -> Option<Stamp> {
+        let found = fs::metadata(&self.path).ok()?;
+        let stamp = (found.len(), found.modified().ok()?);
+        (!self.has_log()).then_some(stamp)
     }
 
     /// Writes the log anew where it stands. Nobody may write to it meanwhile: the caller has begun a
@@ -122,9 +147,10 @@ impl Connector {
         fs::metadata(self.beside("-wal")).is_ok_and(|found| found.len() > 0)
     }
 
-    /// The path of a file that SQLite keeps beside this one.
+    /// The path of a file that SQLite keeps beside this one, or beside that which a link leads to.
     pub(crate) fn beside(&self, suffix: &str) -> PathBuf {
-        let mut name = OsString::from(&self.path);
+        let real = if self.vfs.is_none() { fs::canonicalize(&self.path).ok() } else { None };
+        let mut name = OsString::from(real.as_ref().unwrap_or(&self.path));
         name.push(suffix);
         PathBuf::from(name)
     }
@@ -163,5 +189,21 @@ mod tests {
             assert!(fs::read(&path).unwrap() == bytes, "{len} bytes");
         }
         assert_eq!(rewrite(&folder.path().join("none")).unwrap_err().kind(), io::ErrorKind::NotFound);
+    }
+
+    /// SQLite keeps its files beside the one that a link leads to.
+    #[cfg(unix)]
+    #[test]
+    fn the_log_of_a_file_behind_a_link_is_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, link) = (folder.path().join("a.db"), folder.path().join("b.db"));
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        let connector =
+            Connector { path: link, vfs: None, busy_timeout: Duration::ZERO, rewrite: Rewrite::default() };
+        let conn = connector.writer(true).unwrap();
+        assert!(!connector.has_log());
+        conn.execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE t (n)").unwrap();
+        assert!(connector.has_log());
+        connector.rewrite_log().unwrap();
     }
 }

@@ -28,6 +28,9 @@
 //! CREATE TABLE roots (name TEXT PRIMARY KEY, version BLOB, value BLOB, sum BLOB);
 //! ```
 //!
+//! A file whose tables differ from these, or have triggers, is refused; other tables, views and indexes are
+//! left alone.
+//!
 //! A chunk's `id` is its 32 bytes; its own bytes are the body `n`. A listing reads `chunks` alone. SQLite
 //! keeps a log (`-wal`) and its index (`-shm`) beside the file while it is open. The three belong together:
 //! a log that is lost loses what was acknowledged, and one that was brought from elsewhere SQLite takes for
@@ -48,6 +51,9 @@
 //! details. Another process that has the file open does not learn of it. So is a log that was found when the
 //! store was opened, before the first write. Like SQLite itself this takes it for granted that a disk which
 //! loses its power while it writes leaves alone what stands beside (`POWERSAFE_OVERWRITE`).
+//!
+//! Dropping the store moves the log into the file, on the thread that drops it: where that must not take
+//! some milliseconds, drop it elsewhere, after the last future of its own has ended.
 //!
 //! # More than one process
 //!

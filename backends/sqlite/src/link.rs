@@ -26,6 +26,7 @@
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode};
@@ -43,11 +44,17 @@ const CHECKPOINT_BYTES: u64 = 16 << 20;
 /// Beyond this the log does not grow for want of a moment without readers: such a moment is made.
 const MAX_LOG_BYTES: u64 = 64 << 20;
 
+/// How long readers of other processes are waited for then.
+const MOMENT: Duration = Duration::from_millis(100);
+
 /// Pages that are free and stay so: they are soon used again.
 const SLACK_PAGES: i64 = 32;
 
 /// And one page in so many.
 const SLACK_SHARE: i64 = 8;
+
+/// The mode of `auto_vacuum` in which pages can be given back. A file that was dumped and restored has lost it.
+const INCREMENTAL: i64 = 2;
 
 /// How much is given back in one transaction.
 const GIVE_BACK_BYTES: i64 = 4 << 20;
@@ -154,7 +161,13 @@ impl Link {
         if frames.saturating_mul(self.page_size()) > MAX_LOG_BYTES {
             let readers = Arc::clone(&self.readers);
             let _quiet = readers.hush();
+            // Those of other processes are not waited for: everybody here waits meanwhile.
+            let patience = self.connector.busy_timeout;
+            let waiting = self.with(|conn| conn.busy_timeout(patience.min(MOMENT)));
             self.checkpoint("TRUNCATE");
+            if let Err(error) = waiting.and_then(|()| self.with(|conn| conn.busy_timeout(patience))) {
+                tracing::debug!(%error, "the busy timeout is not as it should be");
+            }
         }
     }
 
@@ -183,6 +196,9 @@ impl Link {
             return Ok(false);
         }
         let slack = |conn: &Connection| {
+            if number(conn, "auto_vacuum")? != INCREMENTAL {
+                return Ok(false);
+            }
             let free = number(conn, "freelist_count")?;
             Ok(free > SLACK_PAGES && free > number(conn, "page_count")? / SLACK_SHARE)
         };
@@ -281,10 +297,12 @@ impl Link {
             return 0;
         }
         match self.with(|conn| checkpoint(conn, mode)) {
-            Ok(log) => {
+            Ok(Some(log)) => {
                 self.partial = log.moved < log.frames;
                 log.frames
             }
+            // What the last one wrote is as unsynced as it was.
+            Ok(None) => 0,
             Err(error) => {
                 self.note_sync(&error);
                 self.stuck |= self.partial && is_failed_sync(&error);
@@ -339,22 +357,21 @@ impl fmt::Debug for Link {
 }
 
 /// What a checkpoint found and did.
-#[derive(Default)]
 struct Log {
     frames: u64,
     /// How many of them are in the file now.
     moved: u64,
 }
 
-fn checkpoint(conn: &Connection, mode: &str) -> rusqlite::Result<Log> {
+/// `None` if another connection is at it.
+fn checkpoint(conn: &Connection, mode: &str) -> rusqlite::Result<Option<Log>> {
     let found = conn.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |row| {
-        // -1 if there is no log.
-        let frames = |column| row.get::<_, i64>(column).map(|n| u64::try_from(n).unwrap_or(0));
-        Ok(Log { frames: frames(1)?, moved: frames(2)? })
+        // -1 if nothing was done.
+        let frames = |column| row.get::<_, i64>(column).map(|n| u64::try_from(n).ok());
+        Ok(frames(1)?.zip(frames(2)?).map(|(frames, moved)| Log { frames, moved }))
     });
     match found {
-        // Another connection is at it.
-        Err(e) if has_code(&e, ErrorCode::DatabaseBusy) => Ok(Log::default()),
+        Err(e) if has_code(&e, ErrorCode::DatabaseBusy) => Ok(None),
         other => other,
     }
 }

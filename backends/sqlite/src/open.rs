@@ -23,7 +23,7 @@ use crate::error::{extended, failed, has_code};
 use crate::identity::{Identity, sync_folder};
 use crate::link::Link;
 use crate::readers::Readers;
-use crate::schema::{APPLICATION_ID, TABLES, VERSION, count_tables, number};
+use crate::schema::{APPLICATION_ID, TABLES, VERSION, has_tables, number};
 use crate::writer::Writer;
 
 /// Below this, a log that is started anew while another connection checkpoints can lose a commit.
@@ -57,19 +57,25 @@ pub(crate) fn open(connector: Connector, settings: &Settings) -> Result<SqliteEn
     check_sqlite(rusqlite::version_number())?;
     let path = &connector.path;
     let found = inspect("open", &connector)?;
-    if found == Found::Nothing && (settings.mode == OpenMode::Existing || settings.read_only) {
+    let is_none = match found {
+        Found::Store => false,
+        Found::Nothing => settings.mode == OpenMode::Existing || settings.read_only,
+        Found::Unfinished => settings.read_only,
+    };
+    if is_none {
         let message =
             format!("{}: no store was made there; check the path, or create the store", path.display());
         return Err(Error::new(ErrorKind::ContainerMissing, "open", message));
     }
     let writer = if settings.read_only { None } else { open_writer(&connector, settings, found)? };
-    let identity = if connector.vfs.is_some() { Identity::unknown(path) } else { Identity::of(path)? };
     let readers = Arc::new(Readers::new(connector.clone(), settings.readers));
     let on_put = settings.durability == Durability::OnPut;
     let writer = writer.map(|conn| {
         let link = Link::new(connector.clone(), Arc::clone(&readers), on_put, conn);
         Writer::new(link, settings.group_bytes)
     });
+    // After the writer is in its link, which does not move a log in doubt into the file if this fails.
+    let identity = if connector.vfs.is_some() { Identity::unknown(path) } else { Identity::of(path)? };
     let capabilities = Capabilities::new(settings.durability).with_max_chunk_len(settings.max_chunk_len);
     Ok(SqliteEngine::new(readers, writer, identity, connector.path, capabilities))
 }
@@ -92,6 +98,14 @@ pub(crate) fn inspect(op: &'static str, connector: &Connector) -> Result<Found> 
     let path = &connector.path;
     if connector.vfs.is_none() && !is_file(op, path)? {
         return Ok(Found::Nothing);
+    }
+    // An ordinary connection makes files beside a database that is used with a log, and one that reads only
+    // leaves them there.
+    if let Ok(Some(conn)) = connector.at_rest()
+        && let Ok(header) = look(&conn)
+        && header.is_foreign()
+    {
+        return header.check(op, path).map(|()| Found::Nothing);
     }
     let looked = match connector.reader().and_then(|conn| look(&conn)) {
         Err(e) if connector.vfs.is_some() && has_code(&e, ErrorCode::CannotOpen) => {
@@ -145,19 +159,23 @@ struct Header {
     application_id: i64,
     version: i64,
     auto_vacuum: i64,
-    tables: i64,
+    has_tables: bool,
 }
 
 fn look(conn: &Connection) -> rusqlite::Result<Header> {
     // One transaction, so that all of it is of one moment.
     conn.execute_batch("BEGIN")?;
-    let tables = count_tables(conn)?;
+    header(conn)
+}
+
+fn header(conn: &Connection) -> rusqlite::Result<Header> {
+    let has_tables = has_tables(conn)?;
     Ok(Header {
         pages: number(conn, "page_count")?,
         application_id: number(conn, "application_id")?,
         version: number(conn, "user_version")?,
         auto_vacuum: number(conn, "auto_vacuum")?,
-        tables,
+        has_tables,
     })
 }
 
@@ -168,9 +186,17 @@ impl Header {
         self.pages == 0 || (self.pages == 1 && self.auto_vacuum == 2 && unmarked)
     }
 
+    fn is_marked(&self) -> bool {
+        self.application_id == i64::from(APPLICATION_ID)
+    }
+
+    fn is_foreign(&self) -> bool {
+        !self.is_blank() && !self.is_marked()
+    }
+
     fn check(&self, op: &'static str, path: &Path) -> Result<()> {
         let problem = |kind, what: String| Err(Error::new(kind, op, format!("{}: {what}", path.display())));
-        if self.application_id != i64::from(APPLICATION_ID) {
+        if self.is_foreign() {
             let id = self.application_id;
             let what = format!("this is another program's database (application id {id}); give a new file");
             return problem(ErrorKind::InvalidInput, what);
@@ -182,11 +208,9 @@ impl Header {
             );
             return problem(ErrorKind::Unsupported, what);
         }
-        if self.version != i64::from(VERSION) || self.tables != 3 {
-            return problem(
-                ErrorKind::Corrupt,
-                "tables of the store are missing; restore the file".to_owned(),
-            );
+        if self.version != i64::from(VERSION) || !self.has_tables {
+            let what = "tables of the store are missing or were changed; restore the file".to_owned();
+            return problem(ErrorKind::Corrupt, what);
         }
         Ok(())
     }
@@ -229,13 +253,14 @@ fn open_writer(connector: &Connector, settings: &Settings, found: Found) -> Resu
     if found == Found::Store && conn.is_readonly("main").map_err(cannot)? {
         return Ok(None);
     }
-    let ready = match found {
-        Found::Store => Ok(()),
+    let is_store = match found {
+        Found::Store => Ok(true),
         _ if create => make(&conn, settings.page_size),
-        // Rolls back.
-        _ => look(&conn).and_then(|_| conn.execute_batch("ROLLBACK")),
+        // Rolls back what was interrupted.
+        _ => look(&conn).and_then(|found| conn.execute_batch("ROLLBACK").map(|()| found.is_marked())),
     };
-    match ready.and_then(|()| use_log(&conn, connector.busy_timeout)) {
+    // What is no store is said below, and not changed.
+    match is_store.and_then(|is| if is { use_log(&conn, connector.busy_timeout) } else { Ok(true) }) {
         Ok(true) => {}
         Ok(false) => {
             let message =
@@ -278,20 +303,23 @@ fn cannot_write(connector: &Connector, e: &rusqlite::Error) -> bool {
     connector.vfs.is_none() && log().is_err_and(|e| refused.contains(&e.kind()))
 }
 
-/// Makes the tables, unless somebody else just did.
-fn make(conn: &Connection, page_size: u32) -> rusqlite::Result<()> {
+/// Makes the tables, unless somebody else just made them, or a database of another program; whether there
+/// is a store now.
+fn make(conn: &Connection, page_size: u32) -> rusqlite::Result<bool> {
     // These take effect with the first page, or not at all.
     conn.execute_batch(&format!(
         "PRAGMA page_size = {page_size}; PRAGMA auto_vacuum = INCREMENTAL; PRAGMA synchronous = EXTRA;
          BEGIN EXCLUSIVE"
     ))?;
-    let made = if number(conn, "page_count")? > 0 && count_tables(conn)? > 0 {
-        conn.execute_batch("ROLLBACK")
-    } else {
-        conn.execute_batch(&format!(
-            "PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION}; {TABLES} COMMIT"
-        ))
-    };
+    let made = header(conn).and_then(|found| {
+        if found.is_blank() {
+            conn.execute_batch(&format!(
+                "PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION}; {TABLES} COMMIT"
+            ))?;
+            return Ok(true);
+        }
+        conn.execute_batch("ROLLBACK").map(|()| found.is_marked())
+    });
     if made.is_err() && !conn.is_autocommit() {
         conn.execute_batch("ROLLBACK")?;
     }
@@ -326,5 +354,15 @@ mod tests {
         let e = check_sqlite(3_050_004).unwrap_err();
         assert_eq!(e.kind(), ErrorKind::Unsupported);
         assert!(e.to_string().contains("SQLite 3.50.4") && e.to_string().contains("3.51.3 or newer"), "{e}");
+    }
+
+    /// It stands there since the path was looked at.
+    #[test]
+    fn no_tables_are_made_in_what_is_another_programs() {
+        let conn = Connection::open_in_memory().unwrap();
+        conn.execute_batch("CREATE TABLE notes (text)").unwrap();
+        assert!(!make(&conn, 4096).unwrap());
+        let tables: i64 = conn.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).unwrap();
+        assert_eq!((tables, number(&conn, "application_id").unwrap()), (1, 0));
     }
 }

@@ -3,9 +3,9 @@
 use std::fmt;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard};
 
-use rusqlite::Connection;
+use rusqlite::{Connection, ffi};
 
-use crate::connect::Connector;
+use crate::connect::{Connector, Stamp};
 
 /// A pool of reading connections, opened as they are needed and at most so many.
 ///
@@ -28,8 +28,8 @@ struct Pool {
 
 struct Reader {
     conn: Connection,
-    /// It takes the file for one that never changes; see [`Connector::still_reader`].
-    still: bool,
+    /// What the file was like, if it takes it for one that never changes; see [`Connector::still_reader`].
+    still: Option<Stamp>,
 }
 
 impl Readers {
@@ -50,11 +50,18 @@ impl Readers {
     ) -> rusqlite::Result<T> {
         let _reading = self.quiet.read().unwrap_or_else(PoisonError::into_inner);
         let mut lease = self.lease();
-        let reader = match lease.reader.take().filter(|reader| !(reader.still && self.connector.has_log())) {
+        let reader = match lease.reader.take().filter(|reader| self.is_good(reader)) {
             Some(reader) => reader,
             None => self.connect()?,
         };
-        let found = read(&reader.conn)?;
+        let found = read(&reader.conn);
+        if !self.is_good(&reader) {
+            return Err(rusqlite::Error::SqliteFailure(
+                ffi::Error::new(ffi::SQLITE_ABORT),
+                Some("somebody wrote to the file while it was read; try again".to_owned()),
+            ));
+        }
+        let found = found?;
         lease.reader = Some(reader);
         Ok(found)
     }
@@ -72,6 +79,10 @@ impl Readers {
         self.quiet.write().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn is_good(&self, reader: &Reader) -> bool {
+        reader.still.is_none() || reader.still == self.connector.still()
+    }
+
     fn lease(&self) -> Lease<'_> {
         let mut pool = self.pool();
         while pool.lent >= self.max {
@@ -85,11 +96,15 @@ impl Readers {
         // The first statement is what opens the log.
         let ordinary = self.connector.reader().and_then(|conn| {
             conn.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0))?;
-            Ok(Reader { conn, still: false })
+            Ok(Reader { conn, still: None })
         });
-        ordinary.or_else(|e| match self.connector.still_reader(&e)? {
-            Some(conn) => Ok(Reader { conn, still: true }),
-            None => Err(e),
+        ordinary.or_else(|e| {
+            // What changes from now on shows.
+            let still = self.connector.still();
+            match self.connector.still_reader(&e)? {
+                Some(conn) if still.is_some() => Ok(Reader { conn, still }),
+                _ => Err(e),
+            }
         })
     }
 

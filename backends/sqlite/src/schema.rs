@@ -35,11 +35,22 @@ pub(crate) fn number(conn: &Connection, pragma: &str) -> rusqlite::Result<i64> {
     conn.prepare_cached(&format!("PRAGMA {pragma}"))?.query_row([], |row| row.get(0))
 }
 
-/// How many of our tables are there; three in a whole store.
-pub(crate) fn count_tables(conn: &Connection) -> rusqlite::Result<i64> {
-    let sql =
-        "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name IN ('bodies', 'chunks', 'roots')";
-    conn.query_row(sql, [], |row| row.get(0))
+/// Whether our tables are there and are as [`TABLES`] says, without triggers. Other tables, views and
+/// indexes are harmless.
+pub(crate) fn has_tables(conn: &Connection) -> rusqlite::Result<bool> {
+    let made = Connection::open_in_memory()?;
+    made.execute_batch(TABLES)?;
+    Ok(definitions(conn)? == definitions(&made)?)
+}
+
+/// Of our tables and their triggers, in one spacing.
+fn definitions(conn: &Connection) -> rusqlite::Result<Vec<String>> {
+    let sql = "SELECT type || ' ' || sql FROM sqlite_schema WHERE type IN ('table', 'trigger') \
+        AND lower(tbl_name) IN ('bodies', 'chunks', 'roots') ORDER BY name LIMIT 4";
+    let spaced = |row: &rusqlite::Row<'_>| {
+        Ok(row.get::<_, String>(0)?.split_whitespace().collect::<Vec<_>>().join(" "))
+    };
+    conn.prepare(sql)?.query_map([], spaced)?.collect()
 }
 
 #[cfg(test)]

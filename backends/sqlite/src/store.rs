@@ -17,8 +17,10 @@ use crate::writer::Writer;
 /// The chunks after one: a page of a listing, and so one statement. Before the first is the empty name.
 pub(crate) const PAGE_AFTER: &str = "SELECT id, len FROM chunks WHERE id > ?1 ORDER BY id LIMIT 1000";
 
-/// A chunk's length as told and as stored, and its bytes unless they are longer than a limit.
-const GET: &str = "SELECT c.len, length(b.data), CASE WHEN length(b.data) <= ?2 THEN b.data END
+/// A chunk's length as told and as stored, and its bytes unless they are longer than a limit. Bytes that are
+/// none, as damage may make them, count as gone; of a text SQLite would read all to tell its length.
+const GET: &str = "SELECT c.len, CASE typeof(b.data) WHEN 'blob' THEN length(b.data) END, \
+    CASE WHEN typeof(b.data) = 'blob' AND length(b.data) <= ?2 THEN b.data END \
     FROM chunks c LEFT JOIN bodies b ON b.n = c.n WHERE c.id = ?1";
 
 /// A store in an SQLite file; opened by [`SqliteConfig`](crate::SqliteConfig).

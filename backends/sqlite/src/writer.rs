@@ -1,9 +1,10 @@
 //! Who writes when. Changes that wait at the same time are committed together.
 //!
-//! Each caller puts its change in line. The one that finds nobody leading leads: it takes what waits, its
-//! own change first, commits all of it as one transaction, and tells each its outcome. A sync then serves
-//! many. A leader that panics leaves the changes that it took without an outcome, and their owners, who are
-//! woken, lead for themselves.
+//! Each caller puts its change in line. The one that finds nobody leading leads: it takes what waits, first
+//! come first, commits all of it as one transaction, and tells each its outcome. A sync then serves many. It
+//! leads until its own change is done, so that a change which fits beside no other is not passed over. A
+//! leader that panics leaves the changes that it took without an outcome, and their owners, who are woken,
+//! lead for themselves.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -63,22 +64,22 @@ impl Writer {
         let ticket = Arc::new(Ticket { change, outcome: Mutex::new(None) });
         let mut line = lock(&self.line);
         line.waiting.push_back(Arc::clone(&ticket));
-        while line.led {
-            line = self.moved.wait(line).unwrap_or_else(PoisonError::into_inner);
+        loop {
             if let Some(outcome) = ticket.take() {
                 return outcome;
             }
+            if line.led {
+                line = self.moved.wait(line).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            }
+            line.led = true;
+            let batch = line.take_batch(&ticket, self.group_bytes);
+            drop(line);
+            let leads = Leads(self);
+            self.lead(&batch);
+            drop(leads);
+            line = lock(&self.line);
         }
-        if let Some(outcome) = ticket.take() {
-            return outcome;
-        }
-        line.led = true;
-        let batch = line.take_batch(&ticket, self.group_bytes);
-        drop(line);
-        let leads = Leads(self);
-        self.lead(&batch);
-        drop(leads);
-        ticket.take().unwrap_or_else(|| Err(Trouble::Sqlite(rusqlite::Error::QueryReturnedNoRows)))
     }
 
     /// Gives free pages back to the file system, as far as one flush goes.
@@ -130,14 +131,16 @@ impl Writer {
 }
 
 impl Line {
-    /// `own`, and what fits beside it.
+    /// The first in line, and what fits beside it. `own` is in line again if a leader took it and was lost.
     fn take_batch(&mut self, own: &Arc<Ticket>, group_bytes: usize) -> Vec<Arc<Ticket>> {
-        self.waiting.retain(|ticket| !Arc::ptr_eq(ticket, own));
-        let (mut batch, mut room) = (vec![Arc::clone(own)], group_bytes);
+        if !self.waiting.iter().any(|ticket| Arc::ptr_eq(ticket, own)) {
+            self.waiting.push_front(Arc::clone(own));
+        }
+        let mut batch: Vec<_> = self.waiting.pop_front().into_iter().collect();
         if group_bytes == 0 {
             return batch;
         }
-        room = room.saturating_sub(own.change.len());
+        let mut room = group_bytes.saturating_sub(batch.iter().map(|first| first.change.len()).sum());
         while let Some(next) = self.waiting.front()
             && next.change.len() <= room
         {
@@ -200,4 +203,39 @@ fn repeat(trouble: &Trouble) -> Trouble {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use selfenc_core::store::ChunkId;
+
+    use super::*;
+
+    fn ticket(len: usize) -> Arc<Ticket> {
+        let (id, data) = (ChunkId::from_bytes([7; 32]), Bytes::from(vec![7; len]));
+        Arc::new(Ticket { change: Change::Put { id, data }, outcome: Mutex::new(None) })
+    }
+
+    #[test]
+    fn whoever_leads_the_first_in_line_is_first() {
+        let (large, own, last) = (ticket(100), ticket(1), ticket(1));
+        let mut line = Line { waiting: [&large, &own, &last].map(Arc::clone).into(), led: true };
+        let batch = line.take_batch(&own, 10);
+        assert!(
+            batch.len() == 1 && Arc::ptr_eq(&batch[0], &large),
+            "a large one waits until nobody else does"
+        );
+        let batch = line.take_batch(&own, 10);
+        assert!(batch.len() == 2 && Arc::ptr_eq(&batch[0], &own) && Arc::ptr_eq(&batch[1], &last));
+    }
+
+    #[test]
+    fn a_change_that_a_leader_took_and_dropped_is_led_by_its_owner() {
+        let (own, other) = (ticket(1), ticket(1));
+        let mut line = Line { waiting: [Arc::clone(&other)].into(), led: true };
+        let batch = line.take_batch(&own, 0);
+        assert!(batch.len() == 1 && Arc::ptr_eq(&batch[0], &own));
+        assert_eq!(line.waiting.len(), 1);
+    }
 }

@@ -8,7 +8,7 @@ mod vfs;
 
 use std::thread;
 
-use selfenc_core::store::{BlockingEngine, Durability, OpenMode};
+use selfenc_core::store::{BlockingEngine, Durability, ErrorKind, OpenMode};
 use vfs::content::Geometry;
 use vfs::model::{ALL, Fate, Model, Run};
 use vfs::store::{Rig, Store};
@@ -145,6 +145,13 @@ fn an_interrupted_making_is_completed_by_the_next() {
                 run.rig.disk.power_cut();
             }
             let context = |e| format!("seed {seed} step {at}: {e}");
+            if seed % 2 == 1 {
+                // It is whole, or it is none and is left for somebody to complete.
+                match run.rig.open(OpenMode::Existing) {
+                    Ok(_) => {}
+                    Err(e) => assert_eq!(e.kind(), ErrorKind::ContainerMissing, "{}", context(e.to_string())),
+                }
+            }
             let store = run.rig.open(OpenMode::Create).map_err(|e| context(e.to_string())).unwrap();
             assert!(run.put(&store, 0, 2), "seed {seed} step {at}");
             // The store is still open when the power goes off: nothing is moved into the file.

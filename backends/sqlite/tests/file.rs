@@ -119,6 +119,71 @@ fn what_is_no_store_is_refused_with_a_remedy_and_left() {
 }
 
 #[test]
+fn beside_another_programs_database_nothing_is_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("notes.db");
+    let other = foreign(&path).unwrap();
+    other.execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE notes (text)").unwrap();
+    drop(other);
+    let before = files(folder.path());
+    for mode in BOTH {
+        refused(&path, mode, ErrorKind::InvalidInput, "another program's database");
+    }
+    assert!(files(folder.path()) == before, "something was made: {:?}", files(folder.path()).len());
+}
+
+#[test]
+fn tables_that_are_not_as_they_were_made_are_refused() {
+    let spoil = [
+        "CREATE TRIGGER t AFTER INSERT ON chunks BEGIN DELETE FROM chunks WHERE id = NEW.id; END",
+        "ALTER TABLE chunks ADD COLUMN more",
+        "DROP TABLE chunks; CREATE TABLE chunks (id, len, n)",
+        "DROP TABLE bodies; CREATE TABLE bodies (n INTEGER PRIMARY KEY, data BLOB NOT NULL DEFAULT 7)",
+        "DROP TABLE roots; CREATE VIEW roots AS SELECT 1",
+    ];
+    for sql in spoil {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store.db");
+        drop(open(&path, OpenMode::Create).unwrap());
+        foreign(&path).unwrap().execute_batch(sql).unwrap();
+        for mode in BOTH {
+            refused(&path, mode, ErrorKind::Corrupt, "restore the file");
+        }
+    }
+}
+
+#[test]
+fn bytes_that_became_text_are_healed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    let config = SqliteConfig::new(&path).with_max_chunk_len(1000);
+    let store = config.open_engine(OpenMode::Create).unwrap();
+    let (id, data) = chunk(b'a'.into(), 100);
+    store.put(id, &data).unwrap();
+    for text in ["CAST(data AS TEXT)", "hex(zeroblob(600))", "7"] {
+        foreign(&path).unwrap().execute_batch(&format!("UPDATE bodies SET data = {text}")).unwrap();
+        let e = store.get(id).unwrap_err();
+        assert!(e.kind() == ErrorKind::Corrupt && e.chunk() == Some(id), "{text}: {e}");
+        assert!(e.to_string().contains("put it again"), "{text}: {e}");
+        assert_eq!(store.put(id, &data).unwrap(), PutOutcome::Inserted, "{text}");
+        assert_eq!(store.get(id).unwrap(), Some(data.clone()), "{text}");
+    }
+}
+
+#[test]
+fn an_error_is_one_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    let store = open(&path, OpenMode::Create).unwrap();
+    foreign(&path).unwrap().execute_batch("ALTER TABLE chunks RENAME len TO length").unwrap();
+    let (id, data) = chunk(1, 10);
+    for said in [store.get(id).map(drop), store.put(id, &data).map(drop), store.page(None).map(drop)] {
+        let line = said.unwrap_err().to_string();
+        assert!(line.contains("no such column") && !line.contains('\n'), "{line}");
+    }
+}
+
+#[test]
 fn an_unfinished_transaction_of_another_program_is_left_to_it() {
     let folder = tempfile::tempdir().unwrap();
     let (path, killed) = (folder.path().join("notes.db"), folder.path().join("killed.db"));
@@ -320,6 +385,45 @@ fn a_slow_reader_elsewhere_does_not_stop_writing() {
     }
     assert!(len() < 48 << 20, "the log was not started anew: {}", len());
     assert_eq!(store.page(None).unwrap().len(), 80);
+}
+
+#[test]
+fn a_slow_reader_elsewhere_is_not_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    let config = SqliteConfig::new(&path).with_durability(Durability::OnFlush);
+    let store = config.open_engine(OpenMode::Create).unwrap();
+    store.put(chunk(0, 10).0, &chunk(0, 10).1).unwrap();
+    let reader = foreign(&path).unwrap();
+    reader.execute_batch("BEGIN; SELECT count(*) FROM chunks").unwrap();
+    for n in 1..90 {
+        let start = Instant::now();
+        store.put(chunk(n, 1 << 20).0, &chunk(n, 1 << 20).1).unwrap();
+        // The busy timeout is 5 s.
+        assert!(start.elapsed() < Duration::from_secs(4), "put {n}: {:?}", start.elapsed());
+    }
+}
+
+#[test]
+fn a_file_that_cannot_become_shorter_costs_a_flush_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    drop(open(&path, OpenMode::Create).unwrap());
+    // As one that was dumped and restored.
+    let other = foreign(&path).unwrap();
+    other.execute_batch("PRAGMA journal_mode = DELETE; PRAGMA auto_vacuum = NONE; VACUUM").unwrap();
+    drop(other);
+    let store = open(&path, OpenMode::Existing).unwrap();
+    for n in 0..100 {
+        store.put(chunk(n, 50_000).0, &chunk(n, 50_000).1).unwrap();
+    }
+    for n in 0..90 {
+        store.delete(chunk(n, 0).0).unwrap();
+    }
+    let log = || fs::read(beside(&path, "-wal")).unwrap();
+    let before = log();
+    store.flush().unwrap();
+    assert!(log() == before, "a flush with nothing to do writes to the log");
 }
 
 #[test]

@@ -3,10 +3,11 @@
 #![allow(clippy::unwrap_used)]
 
 use std::fs::{self, Permissions};
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use bytes::Bytes;
 use selfenc_core::store::{BlockingEngine, ChunkId, ErrorKind, Expect, OpenMode, RootName};
@@ -46,9 +47,14 @@ fn look(path: &Path) {
     }
 }
 
-fn filled(path: &Path) -> SqliteEngine {
+fn filled_with(path: &Path, n: u8) -> SqliteEngine {
     let store = SqliteConfig::new(path).open_engine(OpenMode::Create).unwrap();
-    store.put(chunk(1).0, &chunk(1).1).unwrap();
+    store.put(chunk(n).0, &chunk(n).1).unwrap();
+    store
+}
+
+fn filled(path: &Path) -> SqliteEngine {
+    let store = filled_with(path, 1);
     store.swap(&RootName::new("a").unwrap(), &Expect::Absent, Some(chunk(1).1)).unwrap();
     store
 }
@@ -98,6 +104,57 @@ fn a_store_that_somebody_else_writes_can_be_read() {
     let live = filled(&path);
     look_as_nobody("a_store_that_somebody_else_writes_can_be_read", folder.path(), &path);
     live.put(chunk(3).0, &chunk(3).1).unwrap();
+}
+
+/// What was read before the file changed is not believed after it.
+fn look_twice(path: &Path, change: impl FnOnce()) {
+    let store = SqliteConfig::new(path).open_engine(OpenMode::Existing).unwrap();
+    assert_eq!(store.get(chunk(1).0).unwrap(), Some(chunk(1).1));
+    assert_eq!(store.get(chunk(2).0).unwrap(), None);
+    change();
+    assert!(store.get(chunk(2).0).unwrap() == Some(chunk(2).1), "it is not seen");
+    assert_eq!(store.page(None).unwrap().len(), 2);
+}
+
+#[test]
+fn what_somebody_else_put_meanwhile_shows_where_nothing_can_be_written() {
+    const NAME: &str = "what_somebody_else_put_meanwhile_shows_where_nothing_can_be_written";
+    if let Some(path) = std::env::var_os(STORE) {
+        return look_twice(Path::new(&path), || {
+            println!("looked once");
+            std::io::stdin().read_line(&mut String::new()).unwrap();
+        });
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let (path, binary) = (folder.path().join("store.db"), folder.path().join("look"));
+    drop(filled(&path));
+    fs::copy(std::env::current_exe().unwrap(), &binary).unwrap();
+    mode(&binary, 0o755);
+    let allow = |write: bool| {
+        mode(&path, if write { 0o644 } else { 0o444 });
+        mode(folder.path(), if write { 0o755 } else { 0o555 });
+    };
+    let put = || {
+        allow(true);
+        drop(filled_with(&path, 2));
+        allow(false);
+    };
+    allow(false);
+    if fs::metadata(folder.path()).unwrap().uid() != 0 {
+        look_twice(&path, put);
+        return allow(true);
+    }
+    let mut look = Command::new(&binary);
+    look.args([NAME, "--exact", "--nocapture"]).env(STORE, &path).current_dir(folder.path());
+    look.uid(NOBODY).gid(NOBODY).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = look.spawn().unwrap();
+    let mut said = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+    assert!(said.any(|line| line.contains("looked once")), "it did not look");
+    put();
+    child.stdin.take().unwrap().write_all(b"\n").unwrap();
+    let rest: Vec<_> = said.collect();
+    assert!(child.wait().unwrap().success(), "{rest:?}");
+    allow(true);
 }
 
 #[test]

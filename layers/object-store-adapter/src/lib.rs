@@ -40,7 +40,8 @@
 //! one for another is found out. Who has the store and no key sees how many objects a key has, how long
 //! the records are, when each changes, and the chunks; no path, attribute or byte of data.
 //!
-//! A store can still give an **old** value of a root: that is what the object was, and nothing here notices.
+//! A store can still give an **old** value of a root, or none: that is what the object was, or before there
+//! was one, and nothing here notices.
 //!
 //! Several adapters share a store. With one key they see the same objects, from any number of processes
 //! as far as the store allows it; with different keys they see nothing of each other, and still share
@@ -50,7 +51,7 @@
 //!
 //! | operation | requests to the store |
 //! |---|---|
-//! | put | the data's chunks, a flush, a load and a swap of a root; up to 4096 bytes of data need no chunk |
+//! | put | the data's chunks, a flush, a load and a swap of a root; up to about 3900 bytes of data need no chunk |
 //! | get, get_ranges | a load of the root, then the chunks that the range touches |
 //! | head | a load of the root |
 //! | copy | two loads and a swap; no data moves |
@@ -60,7 +61,7 @@
 //!
 //! A record of more than 4096 bytes is a chunk itself: one more put or get where a record is written or
 //! read. Its map makes it so long from about 35 chunks to 512 (above that, the map is in pages and short
-//! again), or long attributes do.
+//! again), or long attributes do, or data of nearly 4096 bytes, which stands in the record.
 //!
 //! Listings are sorted by path. They cost the same whatever the prefix, since roots are named by hashes,
 //! and keep what matches in memory. A record that cannot be opened fails a listing.

@@ -2,8 +2,8 @@
 //!
 //! A record is written like any other data: its bytes go through the engine in the private scope, and the
 //! sealed map of them is the value of the root. Up to 4096 bytes the map holds them itself; then an
-//! object costs one root and its data. A longer record (with a map of more than about 35 entries, or long
-//! attributes) costs a chunk besides.
+//! object costs one root and its data. A longer record (with a map of more than about 35 entries, with
+//! nearly 4096 bytes of data, or with long attributes) costs a chunk besides.
 //!
 //! | size | field |
 //! |---|---|

@@ -81,6 +81,22 @@ async fn ranges_at_the_edges_of_chunks() {
 }
 
 #[tokio::test]
+async fn ranges_from_the_end() {
+    let (_, objects) = memory();
+    for len in [1, 100, CHUNK, 2 * CHUNK + 1] {
+        let (path, data) = (Path::from("suffixes"), random(len as usize, 1));
+        objects.put(&path, data.clone().into()).await.unwrap();
+        for n in [0, 1, CHUNK, len, len + 1, u64::MAX] {
+            let suffix = GetOptions::new().with_range(Some(GetRange::Suffix(n)));
+            let result = objects.get_opts(&path, suffix).await.unwrap();
+            let start = len.saturating_sub(n);
+            assert_eq!(result.range, start..len, "{n} of {len}");
+            assert_eq!(result.bytes().await.unwrap(), data.slice(start as usize..), "{n} of {len}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn an_empty_object() {
     let (store, objects) = memory();
     let path = Path::from("empty");
@@ -397,5 +413,17 @@ async fn a_full_store_is_an_error_and_keeps_what_was_there() {
         );
         store.disarm();
         assert_eq!(get(&objects, &path).await, random(50_000, 1));
+    }
+}
+
+/// An object's data stands in its record, and a record of up to 4096 bytes in its root.
+#[tokio::test]
+async fn small_objects_need_no_chunk() {
+    let (store, objects) = memory();
+    let path = Path::from("a/path/of/usual/length.txt");
+    for (len, has_chunks) in [(0, false), (1, false), (3900, false), (4096, true)] {
+        objects.put(&path, random(len, 1).into()).await.unwrap();
+        assert_eq!(store.count().await.unwrap() > 0, has_chunks, "{len}");
+        assert_eq!(get(&objects, &path).await, random(len, 1));
     }
 }

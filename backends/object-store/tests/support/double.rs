@@ -51,6 +51,8 @@ struct State {
     rule: Option<(&'static [Call], Trouble, usize)>,
     /// Only for paths that hold this.
     only_at: Option<String>,
+    /// What somebody else writes right after a write whose answer is lost.
+    overtaking: Option<Vec<u8>>,
     /// Conditions are ignored, as some services do.
     ignored: &'static [Call],
     calls: Vec<Call>,
@@ -78,6 +80,11 @@ impl Controls {
     /// Only calls about a path that holds `part`.
     pub fn only_at(&self, part: &str) {
         self.0.state.lock().unwrap().only_at = Some(part.to_owned());
+    }
+
+    /// Right after the next write whose answer is lost, somebody else writes this to the same path.
+    pub fn overtake(&self, theirs: Vec<u8>) {
+        self.0.state.lock().unwrap().overtaking = Some(theirs);
     }
 
     /// These conditional calls are carried out without their condition; lists without their order.
@@ -187,6 +194,10 @@ impl ObjectStore for Double {
         match met {
             Some(Trouble::LostAnswer) => {
                 self.inner.put_opts(at, payload, opts).await?;
+                let theirs = self.controls.0.state.lock().unwrap().overtaking.take();
+                if let Some(theirs) = theirs {
+                    self.inner.put_opts(at, theirs.into(), PutOptions::default()).await?;
+                }
                 Err(Trouble::LostAnswer.error(at))
             }
             Some(trouble) => Err(trouble.error(at)),

@@ -39,6 +39,22 @@ async fn every_kind_of_range() {
 }
 
 #[tokio::test]
+#[allow(clippy::reversed_empty_ranges)] // one more range without bytes
+async fn a_stream_that_has_ended_may_be_asked_again() {
+    let (_, reader, data) = paged().await;
+    let len = data.len() as u64;
+    for range in [0..0, 10..5, 0..1, len - 1..len, 0..len, len..len] {
+        let mut pieces = reader.stream(range.clone());
+        while pieces.next().await.is_some() {}
+        assert!(pieces.next().await.is_none(), "{range:?}");
+    }
+    for mut chunks in [reader.chunks(), reader.check()] {
+        while chunks.next().await.is_some() {}
+        assert!(chunks.next().await.is_none());
+    }
+}
+
+#[tokio::test]
 async fn inline_data_has_ranges_too() {
     let store = TestStore::default();
     let map = write(small(), &store, &Scope::Public, b"hello world").await.map;

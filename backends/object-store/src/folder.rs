@@ -189,7 +189,7 @@ impl Folder {
     }
 }
 
-/// A write, in doubt if it is dropped: it may be linked, and its sync may have failed.
+/// A write or a sync, in doubt unless it is ended: the chunk may be linked, and its sync may have failed.
 pub(crate) struct Writing {
     folder: Arc<Folder>,
     id: ChunkId,

@@ -39,7 +39,7 @@
 //! A folder ([`ObjectStoreConfig::local`], `objects:/path`) is `OnPut`: `object_store` syncs the file and
 //! its folder before it answers, and this crate adds what it leaves open. Folders are made, and synced,
 //! when the store is; a chunk that somebody else has just linked is `Present` only after a sync of its
-//! folder; one whose sync failed is written anew by the next `put`; and `flush` syncs deletes.
+//! folder; one whose put failed or was dropped is written anew by the next; and `flush` syncs deletes.
 //!
 //! # Conditions
 //!

@@ -55,7 +55,7 @@ impl StdError for Cause {
 
 /// The text in one line, without secrets.
 pub(crate) fn clean(text: &str) -> String {
-    let text = cut_body(text);
+    let text = cut_credentials(&cut_body(text));
     let words: Vec<_> = text.split_whitespace().map(|word| shorten_names(&clean_url(word))).collect();
     let line = words.join(" ");
     match line.char_indices().nth(MAX_LEN) {
@@ -77,6 +77,19 @@ fn cut_body(text: &str) -> String {
         return format!("{before}{mark}{status}{code}");
     }
     text.to_owned()
+}
+
+/// Cuts what looks like a file of credentials: it stands in a text if it was given where its path belongs,
+/// or could not be parsed.
+fn cut_credentials(text: &str) -> String {
+    let is_json =
+        |(at, _): &(usize, &str)| text[at + 1..].starts_with(|c: char| c == '"' || c.is_whitespace());
+    let json = text.match_indices('{').find(is_json).map(|(at, _)| at);
+    let marks = ["-----BEGIN", "string \""].iter().filter_map(|mark| text.find(mark));
+    match marks.chain(json).min() {
+        Some(at) => format!("{}…", &text[..at]),
+        None => text.to_owned(),
+    }
 }
 
 /// The code in the body of a service's answer, such as `NoSuchBucket`.
@@ -147,6 +160,10 @@ mod tests {
                 "Server returned error response: (SlowDown)",
             ),
             ("two\nlines\there", "two lines here"),
+            ("cannot open { \"key\": \"hunter2\" }: no", "cannot open …"),
+            ("cannot open -----BEGIN hunter2: no", "cannot open …"),
+            ("invalid type: string \"hunter2\", expected struct", "invalid type: …"),
+            ("cannot open a{b}: no", "cannot open a{b}: no"),
         ] {
             assert_eq!(clean(text), cleaned);
         }

@@ -156,7 +156,9 @@ impl Inner {
 
     async fn present(&self, id: ChunkId) -> Result<PutOutcome> {
         if let Some(folder) = &self.folder {
-            folder.settle(id).await.inspect_err(|_| folder.note_failed(id))?;
+            let writing = folder.writing(id);
+            folder.settle(id).await?;
+            writing.end();
         }
         self.dedup.note(true);
         Ok(PutOutcome::Present)

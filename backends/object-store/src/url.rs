@@ -95,21 +95,34 @@ mod cloud {
         Ok((host, prefix))
     }
 
+    /// What an acknowledged object survives: the user may know more of the service than its scheme tells.
+    fn durability(url: &StoreUrl, unless_told: Durability) -> Result<Durability> {
+        match setting(url, "durability") {
+            None => Ok(unless_told),
+            Some("on-put") => Ok(Durability::OnPut),
+            Some("volatile") => Ok(Durability::Volatile),
+            Some(other) => {
+                let message = format!("durability is on-put or volatile, not '{other}'");
+                Err(Error::new(ErrorKind::InvalidInput, "open", message))
+            }
+        }
+    }
+
     fn built<S: ObjectStore>(
         url: &StoreUrl,
         store: Result<S, Below>,
         prefix: &Path,
+        durability: Durability,
     ) -> Result<ObjectStoreConfig> {
         let store = store.map_err(|e| {
             let e = failed("open", &format!("use '{url}'"), &e);
             // Nothing was sent: what is wrong is in the URL or in the environment.
             Error::new(ErrorKind::InvalidInput, "open", e.to_string())
         })?;
-        let config = ObjectStoreConfig::new(Arc::new(store), Durability::OnPut);
+        let config = ObjectStoreConfig::new(Arc::new(store), durability);
         Ok(config.with_prefix(prefix.as_ref())?.with_info(info(url)))
     }
 
-    #[cfg(any(feature = "gcp", feature = "azure"))]
     fn setting<'a>(url: &'a StoreUrl, key: &str) -> Option<&'a str> {
         url.query().find(|(found, _)| *found == key).map(|(_, value)| value)
     }
@@ -131,7 +144,8 @@ mod cloud {
         use object_store::ClientConfigKey;
         use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
 
-        url.allow_query(&["endpoint"])?;
+        url.allow_query(&["durability", "endpoint"])?;
+        let durability = durability(url, Durability::OnPut)?;
         prepare_tls();
         let (bucket, prefix) = host_and_prefix(url)?;
         let mut builder =
@@ -142,7 +156,7 @@ mod cloud {
                 .with_base_url(endpoint)
                 .with_config(GoogleConfigKey::Client(ClientConfigKey::AllowHttp), is_plain);
         }
-        Ok(built(url, builder.build(), &prefix)?.with_lists_in_order(true))
+        Ok(built(url, builder.build(), &prefix, durability)?.with_lists_in_order(true))
     }
 
     /// `az://container/prefix`, with `account=`, and `endpoint=` for an emulator.
@@ -150,7 +164,8 @@ mod cloud {
     pub(super) fn azure(url: &StoreUrl) -> Result<ObjectStoreConfig> {
         use object_store::azure::MicrosoftAzureBuilder;
 
-        url.allow_query(&["account", "endpoint"])?;
+        url.allow_query(&["account", "durability", "endpoint"])?;
+        let durability = durability(url, Durability::OnPut)?;
         prepare_tls();
         let (container, prefix) = host_and_prefix(url)?;
         let mut builder =
@@ -162,7 +177,7 @@ mod cloud {
             builder =
                 builder.with_endpoint(endpoint.to_owned()).with_allow_http(endpoint.starts_with("http://"));
         }
-        Ok(built(url, builder.build(), &prefix)?.with_lists_in_order(true))
+        Ok(built(url, builder.build(), &prefix, durability)?.with_lists_in_order(true))
     }
 
     /// `https://host/prefix`: a WebDAV server.
@@ -171,7 +186,9 @@ mod cloud {
         use object_store::ClientOptions;
         use object_store::http::HttpBuilder;
 
-        url.allow_query(&[])?;
+        url.allow_query(&["durability"])?;
+        // Many servers sync nothing, and some write in place.
+        let durability = durability(url, Durability::Volatile)?;
         prepare_tls();
         let (host, prefix) = host_and_prefix(url)?;
         let options = ClientOptions::new().with_allow_http(url.scheme() == "http");
@@ -181,7 +198,7 @@ mod cloud {
             .with_retry(retries());
         // It makes missing folders, and has no conditions.
         let none = crate::Conditions { create: false, update: false };
-        Ok(built(url, builder.build(), &prefix)?.with_checked_puts(true).with_conditions(none))
+        Ok(built(url, builder.build(), &prefix, durability)?.with_checked_puts(true).with_conditions(none))
     }
 }
 
@@ -228,10 +245,45 @@ mod tests {
         }
         // No account, neither in the URL nor in the environment.
         assert_eq!(refusal("az://container").kind(), ErrorKind::InvalidInput);
+        assert!(refusal("http://h/a?durability=on-flush").to_string().contains("on-put or volatile"));
+        for (url, durability) in [
+            ("gs://b", "OnPut"),
+            ("gs://b?durability=volatile", "Volatile"),
+            ("az://c?account=a", "OnPut"),
+            ("http://h", "Volatile"),
+            ("https://h/a?durability=on-put", "OnPut"),
+        ] {
+            let config = ObjectStoreConfig::from_url(&url.parse().unwrap()).unwrap();
+            assert!(format!("{config:?}").contains(&format!("durability: {durability}")), "{url}: {config:?}");
+        }
         for url in ["gs://b/p", "gs://b/p?endpoint=http://h:1", "az://c/p?account=a", "http://h:1/a%20b"] {
             let config = ObjectStoreConfig::from_url(&url.parse().unwrap()).unwrap();
             let debug = format!("{config:?}");
             assert!(debug.contains(url.split('?').next().unwrap()) && !debug.contains("endpoint"), "{debug}");
+        }
+    }
+
+    /// Who takes one variable for another has a key where a path belongs.
+    #[cfg(all(feature = "gcp", feature = "azure", feature = "http"))]
+    #[test]
+    fn what_the_environment_says_is_not_repeated() {
+        use object_store::azure::MicrosoftAzureBuilder;
+        use object_store::gcp::GoogleCloudStorageBuilder;
+        let json = r#"{"type": "service_account", "private_key": "-----BEGIN hunter2"}"#;
+        let google = || GoogleCloudStorageBuilder::new().with_bucket_name("b");
+        let azure = || MicrosoftAzureBuilder::new().with_account("a").with_container_name("c");
+        let errors = [
+            google().with_service_account_path(json).build().unwrap_err(),
+            google().with_service_account_key(json).build().unwrap_err(),
+            google().with_service_account_key("\"-----BEGIN hunter2\"").build().unwrap_err(),
+            google().with_service_account_path("-----BEGIN PRIVATE KEY-----\nhunter2").build().unwrap_err(),
+            google().with_application_credentials(json).build().unwrap_err(),
+            azure().with_access_key("hunter2!").build().unwrap_err(),
+            azure().with_config("azure_storage_sas_key".parse().unwrap(), "hunter2").build().unwrap_err(),
+        ];
+        for e in errors {
+            let e = crate::error::failed("open", "use it", &e);
+            assert!(!format!("{e} {e:?}").contains("hunter2"), "{e:?}");
         }
     }
 }

@@ -115,7 +115,8 @@ impl Connector {
         self.immutable()
     }
 
-    fn immutable(&self) -> rusqlite::Result<Option<Connection>> {
+    /// A connection to the file alone, as it is at this moment.
+    pub(crate) fn immutable(&self) -> rusqlite::Result<Option<Connection>> {
         let Ok(url) = StoreUrl::from_path("file", &self.path) else { return Ok(None) };
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
         let conn = Connection::open_with_flags(format!("{url}?immutable=1"), flags | NO_MUTEX)?;

@@ -217,12 +217,19 @@ impl Header {
 }
 
 /// The journal beside the file has to be rolled back. That is done only to a file which is ours as far as
-/// it goes: the making of a store writes its mark with the first page.
+/// it goes, or blank: the making of a store writes its mark with the first page.
 fn unfinished(op: &'static str, connector: &Connector) -> Result<Found> {
     if connector.vfs.is_some() {
         return Ok(Found::Unfinished);
     }
     let path = &connector.path;
+    // Such a connection looks at no journal.
+    if let Ok(Some(conn)) = connector.immutable()
+        && let Ok(found) = header(&conn)
+        && !found.is_foreign()
+    {
+        return Ok(Found::Unfinished);
+    }
     let read = || {
         let mut header = Vec::new();
         io::Read::read_to_end(&mut io::Read::take(fs::File::open(path)?, 72), &mut header)?;

@@ -203,6 +203,29 @@ fn an_unfinished_transaction_of_another_program_is_left_to_it() {
     assert!(fs::read(&killed).unwrap() == before && beside(&killed, "-journal").exists());
 }
 
+/// Killed when the journal of its making was there and the file was still blank.
+#[test]
+fn an_unfinished_making_is_completed() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, killed) = (folder.path().join("store.db"), folder.path().join("killed.db"));
+    let making = foreign(&path).unwrap();
+    making.execute_batch("PRAGMA auto_vacuum = INCREMENTAL; VACUUM; PRAGMA cache_size = 1").unwrap();
+    let fill = "BEGIN EXCLUSIVE; PRAGMA application_id = 1397052241; CREATE TABLE t (n);
+        INSERT INTO t VALUES (zeroblob(100000))";
+    making.execute_batch(fill).unwrap();
+    for suffix in ["", "-journal"] {
+        fs::copy(beside(&path, suffix), beside(&killed, suffix)).unwrap();
+    }
+    drop(making);
+    assert_eq!(fs::read(&killed).unwrap()[68..72], [0; 4], "not marked yet");
+    let read_only = SqliteConfig::new(&killed).with_read_only(true).open_engine(OpenMode::Existing);
+    assert_eq!(read_only.unwrap_err().kind(), ErrorKind::ContainerMissing);
+    refused(&killed, OpenMode::Existing, ErrorKind::ContainerMissing, "create the store");
+    let (id, data) = chunk(1, 100);
+    open(&killed, OpenMode::Create).unwrap().put(id, &data).unwrap();
+    assert_eq!(open(&killed, OpenMode::Existing).unwrap().get(id).unwrap(), Some(data));
+}
+
 #[test]
 fn a_newer_schema_is_named_and_left() {
     let folder = tempfile::tempdir().unwrap();

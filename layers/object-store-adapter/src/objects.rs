@@ -61,9 +61,11 @@ impl Objects {
     }
 
     /// The bytes of `range`, fetched ahead within the engine's memory budget.
+    ///
+    /// Fused: `object_store` asks an empty body again after its end.
     pub(crate) fn read(&self, object: Object, range: Range<u64>) -> BoxStream<'static, Result<Bytes>> {
         let path = object.record.path;
-        self.reader(object.record.map).stream(range).map_err(move |e| from_engine(&path, e)).boxed()
+        self.reader(object.record.map).stream(range).map_err(move |e| from_engine(&path, e)).fuse().boxed()
     }
 
     /// The object at `path`.

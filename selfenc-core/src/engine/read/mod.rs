@@ -113,7 +113,7 @@ impl Reader {
     /// The stream ends after an error.
     pub fn chunks(&self) -> BoxStream<'static, Result<ChunkInfo>> {
         let fetcher = Arc::clone(&self.fetcher);
-        Walk::new(&self.map, 0..self.len()).leaves(fetcher).map_ok(|leaf| leaf.info()).boxed()
+        Walk::new(&self.map, 0..self.len()).leaves(fetcher).map_ok(|leaf| leaf.info()).fuse().boxed()
     }
 
     /// Fetches and checks every chunk, in order, and gives no data.
@@ -208,6 +208,8 @@ fn until<T>(
         let ended = item.as_ref().is_err_and(last);
         Some((item, (!ended).then_some(stream)))
     })
+    // Whoever collects pieces may well ask once more.
+    .fuse()
 }
 
 /// How many pages stand between a root and `chunks` data chunks.

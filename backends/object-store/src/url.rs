@@ -254,7 +254,10 @@ mod tests {
             ("https://h/a?durability=on-put", "OnPut"),
         ] {
             let config = ObjectStoreConfig::from_url(&url.parse().unwrap()).unwrap();
-            assert!(format!("{config:?}").contains(&format!("durability: {durability}")), "{url}: {config:?}");
+            assert!(
+                format!("{config:?}").contains(&format!("durability: {durability}")),
+                "{url}: {config:?}"
+            );
         }
         for url in ["gs://b/p", "gs://b/p?endpoint=http://h:1", "az://c/p?account=a", "http://h:1/a%20b"] {
             let config = ObjectStoreConfig::from_url(&url.parse().unwrap()).unwrap();

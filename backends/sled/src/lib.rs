@@ -28,7 +28,7 @@
 //! DIR/sled/          sled's own files: conf, db, snap.*, blobs/
 //!
 //! tree lengths:      id -> length u64 le ‖ generation[8]
-//! tree pieces:       id ‖ generation[8] ‖ index u32 be -> 4096 bytes, the last piece less
+//! tree pieces:       id ‖ generation[8] ‖ index u32 be -> 2048 bytes, the last piece less
 //! tree roots:        name -> nonce[16] ‖ length u64 le
 //! tree root-values:  nonce[16] ‖ index u32 be -> a piece
 //! ```

@@ -199,10 +199,15 @@ fn open_database(layout: Layout, lock: File, cache: u64, exists: bool) -> Result
     })
 }
 
+/// What sled writes at once, in bytes: half of its default, and so half the memory for what waits to be
+/// written or dropped. A database keeps the one that it was made with, and opens with no other.
+const SEGMENT: usize = 256 << 10;
+
 fn open_sled(layout: &Layout, cache: u64) -> Result<Db> {
     let config = sled::Config::new()
         .path(&layout.database)
         .cache_capacity(cache)
+        .segment_size(SEGMENT)
         // Nothing is promised before a flush, and a failure of sled's own flush would be only logged.
         .flush_every_ms(None);
     let start = Instant::now();

@@ -1,19 +1,19 @@
-//! Values cut into pieces of 4 KiB, each an entry of a tree.
+//! Values cut into pieces of 2 KiB, each an entry of a tree.
 //!
-//! Whatever is longer than a quarter of a segment (128 KiB), be it a value or a page with the values of
+//! Whatever is longer than a quarter of a segment (64 KiB), be it a value or a page with the values of
 //! its up to 16 entries and those that wait to be merged, sled puts into a file of its own: it is never
-//! synced, seldom removed, and does not count for the size of the cache. Pieces of 4 KiB keep every page
+//! synced, seldom removed, and does not count for the size of the cache. Pieces of 2 KiB keep every page
 //! below that.
 //!
 //! ```text
 //! key:   name of the value ‖ index u32 be
-//! value: 4096 bytes, the last piece less
+//! value: 2048 bytes, the last piece less
 //! ```
 
 use sled::Tree;
 
-/// The length of every piece but the last. 26 of them, and their keys, are below 128 KiB.
-pub(crate) const PIECE: usize = 4096;
+/// The length of every piece but the last. 26 of them, and their keys, are below 64 KiB.
+pub(crate) const PIECE: usize = 2048;
 
 /// Writes `data` under `name`, where nothing stands yet.
 pub(crate) fn write(tree: &Tree, name: &[u8], data: &[u8]) -> sled::Result<()> {

@@ -72,7 +72,7 @@ fn locked_by_sled_in_other_hands() {
     // Another program that opened sled's own folder: sled's lock is all there is.
     let folder = tempfile::tempdir().unwrap();
     drop(open(folder.path(), OpenMode::Create).unwrap());
-    let theirs = sled::open(folder.path().join("sled")).unwrap();
+    let theirs = sled::Config::new().segment_size(256 << 10).path(folder.path().join("sled")).open().unwrap();
     let e = open(folder.path(), OpenMode::Existing).unwrap_err();
     assert_eq!(e.kind(), ErrorKind::Locked, "{e}");
     drop(theirs);

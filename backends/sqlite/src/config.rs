@@ -19,7 +19,7 @@ use crate::{SqliteEngine, SqliteStore};
 const PAGE_SIZE: u32 = 16 << 10;
 
 /// What one transaction takes in chunks, besides its first: large ones gain nothing by company.
-const GROUP_BYTES: usize = 8 << 20;
+const GROUP_BYTES: usize = 4 << 20;
 
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 

@@ -15,7 +15,7 @@ use crate::error::{extended, has_code};
 
 /// What the writer may keep of the file in memory, in KiB. A transaction that is larger goes to the log
 /// early.
-const WRITER_CACHE: i64 = 12 << 10;
+const WRITER_CACHE: i64 = 4 << 10;
 
 /// What each reader may keep, in KiB.
 const READER_CACHE: i64 = 2 << 10;

@@ -10,7 +10,7 @@ use selfenc_core::store::ChunkId;
 use sled::Tree;
 
 /// What a piece of a chunk holds.
-const PIECE: usize = 4096;
+const PIECE: usize = 2048;
 
 /// Damages a chunk in the trees of lengths and pieces, as sled would give it back if its checksums held;
 /// `None` for what cannot happen to an entry of a database.

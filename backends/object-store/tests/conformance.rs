@@ -27,9 +27,9 @@ selfenc_backend_tests::conformance!(mod objects_local = LocalHarness::new(72 << 
 #[test]
 #[ignore = "writes reports; see the README of the repository"]
 fn write_report() {
-    selfenc_backend_tests::write_report("objects-local", &LocalHarness::new(72 << 20));
+    selfenc_backend_tests::write_report("object-store-local", &LocalHarness::new(72 << 20));
     let service = ServiceHarness::new(Durability::OnPut, (1 << 20) + 1);
-    selfenc_backend_tests::write_report("objects-service", &service);
+    selfenc_backend_tests::write_report("object-store-service", &service);
 }
 
 const PREFIX: &str = "some/where";

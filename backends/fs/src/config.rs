@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use selfenc_core::store::{
     Backend, Blocking, DEFAULT_MAX_CHUNK_LEN, Durability, Error, ErrorKind, OpenMode, Result, StoreFactory,
-    StoreUrl,
+    StoreUrl, off_the_executor,
 };
 
 use crate::destroy::destroy;
@@ -148,17 +148,6 @@ impl StoreFactory for FsFactory {
     async fn destroy(&self, url: &StoreUrl) -> Result<()> {
         let dir = FsConfig::from_url(url)?.dir;
         off_the_executor("destroy", move || destroy(absolute("destroy", &dir)?)).await
-    }
-}
-
-async fn off_the_executor<T: Send + 'static>(
-    op: &'static str,
-    work: impl FnOnce() -> Result<T> + Send + 'static,
-) -> Result<T> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(result) => result,
-        Err(e) if e.is_panic() => std::panic::resume_unwind(e.into_panic()),
-        Err(_) => Err(Error::new(ErrorKind::Closed, op, "the runtime is shutting down")),
     }
 }
 

@@ -9,7 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use selfenc_core::store::{ChunkId, ChunkMeta, Error, ErrorKind, Result};
+use selfenc_core::store::{ChunkId, ChunkMeta, Error, ErrorKind, Result, off_the_executor};
 
 use crate::error::io_failed;
 use crate::layout::{SHARDS, parse_digits, parse_shard};
@@ -312,17 +312,6 @@ fn make_dir(path: &Path) -> io::Result<()> {
 /// Not on Windows, where folders cannot be synced.
 fn sync_dir(path: &Path) -> io::Result<()> {
     if cfg!(unix) { File::open(path)?.sync_all() } else { Ok(()) }
-}
-
-async fn off_the_executor<T: Send + 'static>(
-    op: &'static str,
-    work: impl FnOnce() -> Result<T> + Send + 'static,
-) -> Result<T> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(result) => result,
-        Err(e) if e.is_panic() => std::panic::resume_unwind(e.into_panic()),
-        Err(_) => Err(Error::new(ErrorKind::Closed, op, "the runtime is shutting down")),
-    }
 }
 
 #[cfg(test)]

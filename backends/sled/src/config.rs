@@ -6,6 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use selfenc_core::store::{
     Backend, Blocking, DEFAULT_MAX_CHUNK_LEN, Error, ErrorKind, OpenMode, Result, StoreFactory, StoreUrl,
+    off_the_executor,
 };
 
 use crate::destroy::destroy;
@@ -162,17 +163,6 @@ fn parse_bytes(text: &str) -> Option<u64> {
     };
     let is_number = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
     digits.parse::<u64>().ok().filter(|_| is_number)?.checked_mul(unit)
-}
-
-async fn off_the_executor<T: Send + 'static>(
-    op: &'static str,
-    work: impl FnOnce() -> Result<T> + Send + 'static,
-) -> Result<T> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(result) => result,
-        Err(e) if e.is_panic() => std::panic::resume_unwind(e.into_panic()),
-        Err(_) => Err(Error::new(ErrorKind::Closed, op, "the runtime is shutting down")),
-    }
 }
 
 /// Absolute, so that it stays the same when the program changes its folder.

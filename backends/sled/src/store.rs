@@ -187,9 +187,10 @@ impl Database {
         }
     }
 
-    /// The chunk's bytes in `data`, which is empty and better has room for them; `None` if it is absent.
-    fn get(&self, id: ChunkId, max: u64, mut data: Vec<u8>) -> Result<Option<Vec<u8>>> {
-        let mut entry = self.entry("get", id)?;
+    /// The bytes of the chunk that had this entry, in `data`, which is empty and better has room for them;
+    /// `None` if it is absent by now.
+    fn get(&self, id: ChunkId, max: u64, entry: Entry, mut data: Vec<u8>) -> Result<Option<Vec<u8>>> {
+        let mut entry = Some(entry);
         loop {
             let Some(found) = entry else { return Ok(None) };
             let len = usize::try_from(found.len).ok().filter(|_| found.len <= max);
@@ -266,7 +267,7 @@ impl BlockingEngine for SledEngine {
             let Some(entry) = self.call("get", move |db| db.entry("get", id))? else { return Ok(None) };
             let room = usize::try_from(entry.len.min(max)).unwrap_or(0);
             let data = Vec::with_capacity(room);
-            self.call("get", move |db| db.get(id, max, data))
+            self.call("get", move |db| db.get(id, max, entry, data))
         };
         let data = get().map_err(|e| e.with_chunk(id))?;
         Ok(data.map(Bytes::from))

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use selfenc_core::store::{
     Backend, Blocking, DEFAULT_MAX_CHUNK_LEN, Durability, Error, ErrorKind, OpenMode, Result, StoreFactory,
-    StoreUrl,
+    StoreUrl, off_the_executor,
 };
 
 use crate::connect::{Connector, Rewrite};
@@ -264,17 +264,6 @@ impl StoreFactory for SqliteFactory {
     async fn destroy(&self, url: &StoreUrl) -> Result<()> {
         let connector = SqliteConfig::from_url(url)?.connector("destroy")?;
         off_the_executor("destroy", move || destroy(&connector)).await
-    }
-}
-
-async fn off_the_executor<T: Send + 'static>(
-    op: &'static str,
-    work: impl FnOnce() -> Result<T> + Send + 'static,
-) -> Result<T> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(result) => result,
-        Err(e) if e.is_panic() => std::panic::resume_unwind(e.into_panic()),
-        Err(_) => Err(Error::new(ErrorKind::Closed, op, "the runtime is shutting down")),
     }
 }
 

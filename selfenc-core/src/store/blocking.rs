@@ -142,19 +142,34 @@ where
         // The lock comes first: whoever waits for a thread must never keep one from a lock's holder.
         let guard = lock.await;
         let permit = threads.acquire_owned().await;
-        let task = tokio::task::spawn_blocking(move || {
+        off_the_executor(op, move || {
             let result = call(&engine);
             // An orphan keeps the engine only until here, so that dropping the store releases its locks.
             drop((guard, engine, permit));
             result
-        });
-        match task.await {
-            Ok(result) => result,
-            Err(e) if e.is_panic() => std::panic::resume_unwind(e.into_panic()),
-            Err(_) => Err(Error::new(ErrorKind::Closed, op, "the runtime is shutting down")),
-        }
+        })
+        .await
     })
     .await
+}
+
+/// Runs `work` on a blocking thread, for what a backend does outside [`Blocking`], such as opening. Once
+/// begun it ends, also when the future is dropped; a panic of it is passed on.
+///
+/// # Errors
+/// Those of `work`; [`ErrorKind::Closed`] if the runtime is shutting down.
+///
+/// # Panics
+/// Outside a tokio runtime.
+pub async fn off_the_executor<T: Send + 'static>(
+    op: &'static str,
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(e) if e.is_panic() => std::panic::resume_unwind(e.into_panic()),
+        Err(_) => Err(Error::new(ErrorKind::Closed, op, "the runtime is shutting down")),
+    }
 }
 
 #[async_trait]

@@ -25,7 +25,7 @@ mod url;
 
 pub(crate) use attended::attended;
 pub use backend::Backend;
-pub use blocking::{Blocking, BlockingEngine};
+pub use blocking::{Blocking, BlockingEngine, off_the_executor};
 pub use capabilities::{Capabilities, DEFAULT_MAX_CHUNK_LEN, Durability};
 pub use chunk_store::{ChunkMeta, ChunkStore, PutOutcome};
 pub use chunks_only::ChunksOnly;

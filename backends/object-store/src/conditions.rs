@@ -2,10 +2,11 @@
 
 use object_store::path::Path;
 use object_store::{Error as Below, ObjectStore, ObjectStoreExt, PutMode, PutPayload, UpdateVersion};
-use selfenc_core::store::{Error, ErrorKind, Result};
+use selfenc_core::store::Result;
+use selfenc_core::store::objects::fill_random;
 
 use crate::error::{failed, is_unsupported};
-use crate::layout::{Layout, hex};
+use crate::layout::Layout;
 
 /// The conditional writes that a service has, and keeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +27,7 @@ impl Conditions {
 pub(crate) async fn probe(op: &'static str, store: &dyn ObjectStore, layout: &Layout) -> Result<Conditions> {
     let mut digits = [0; 16];
     fill_random(op, &mut digits)?;
-    let probe = layout.probe(&hex(&digits));
+    let probe = layout.probe(&digits);
     let found = try_both(op, store, &probe).await;
     match store.delete(&probe).await {
         Ok(()) | Err(Below::NotFound { .. }) => {}
@@ -65,9 +66,4 @@ async fn try_both(op: &'static str, store: &dyn ObjectStore, probe: &Path) -> Re
         Err(e) => return Err(cannot(e)),
     };
     Ok(Conditions { create, update })
-}
-
-pub(crate) fn fill_random(op: &'static str, bytes: &mut [u8]) -> Result<()> {
-    getrandom::fill(bytes)
-        .map_err(|e| Error::new(ErrorKind::Other, op, "the system gives no random numbers").with_source(e))
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{Error as Below, ObjectStore};
+use selfenc_core::store::objects::DuplicateRate;
 use selfenc_core::store::{
     Capabilities, DEFAULT_MAX_CHUNK_LEN, Durability, Error, ErrorKind, OpenMode, Result, StoreInfo, StoreUrl,
 };
@@ -12,7 +13,6 @@ use tokio::sync::OnceCell;
 
 use crate::ObjectBackend;
 use crate::conditions::{Conditions, probe};
-use crate::dedup::Dedup;
 use crate::error::{failed, io_failed};
 use crate::folder::{Folder, is_folder, make_with_parents, remove_leavings};
 use crate::layout::Layout;
@@ -232,7 +232,7 @@ impl ObjectStoreConfig {
             conditions: OnceCell::new_with(known),
             checks_puts: self.checks_puts,
             folder,
-            dedup: Dedup::default(),
+            duplicates: DuplicateRate::default(),
             in_flight: self.in_flight,
             lists_in_order: self.lists_in_order,
         })))

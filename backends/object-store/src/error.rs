@@ -7,9 +7,10 @@ use std::error::Error as StdError;
 use std::io;
 
 use object_store::Error as Below;
+use selfenc_core::store::objects::code_of;
 use selfenc_core::store::{Error, ErrorKind};
 
-use crate::redact::{Cause, clean, code_of};
+use crate::redact::{cause_of, clean};
 
 /// The error for a failed request: `doing` says what was tried.
 ///
@@ -17,7 +18,7 @@ use crate::redact::{Cause, clean, code_of};
 pub(crate) fn failed(op: &'static str, doing: &str, e: &Below) -> Error {
     let kind = classify(e);
     let message = format!("cannot {doing}: {}{}", clean(&e.to_string()), remedy(kind, e));
-    Error::new(kind, op, message).with_source(Cause::of(e))
+    Error::new(kind, op, message).with_source(cause_of(e))
 }
 
 /// The same for a call of the operating system that `object_store` has no part in.

@@ -24,11 +24,12 @@
 //! ```text
 //! PREFIX/selfenc-store         the marker: "selfenc object store, layout 1\n"
 //! PREFIX/chunks/ab/cdef…       a chunk: the first two hex digits of its name, and the other 62
-//! PREFIX/roots/<hex>.root      a root: its name in hex, cut into parts of 128 digits; see `record.rs`
+//! PREFIX/roots/<hex>.root      a root: its name in hex, cut into parts of 128 digits; see `RootRecord`
 //! PREFIX/selfenc-probe-<hex>   short-lived: does this service keep its conditions?
 //! ```
 //!
-//! Other objects below the prefix are ignored.
+//! Other objects below the prefix are ignored. Keys and bytes are those of
+//! [`selfenc_core::store::objects`], which other backends use, too.
 //!
 //! # Durability
 //!
@@ -59,7 +60,6 @@
 
 mod conditions;
 mod config;
-mod dedup;
 mod destroy;
 mod error;
 mod factory;
@@ -67,7 +67,6 @@ mod folder;
 mod layout;
 mod list;
 mod open;
-mod record;
 mod redact;
 mod roots;
 mod store;

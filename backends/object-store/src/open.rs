@@ -4,15 +4,13 @@ use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt};
 use object_store::{Error as Below, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
+use selfenc_core::store::objects::{LAYOUT, MAX_MARKER_LEN, marker_text, parse_marker};
 use selfenc_core::store::{Error, ErrorKind, OpenMode, Result};
 
 use crate::error::{failed, is_not_found, is_unsupported};
-use crate::layout::{LAYOUT, Layout, marker_text, parse_marker};
-use crate::redact::Cause;
+use crate::layout::Layout;
+use crate::redact::cause_of;
 use crate::store::read_body;
-
-/// Longer than any marker.
-const MAX_MARKER_LEN: u64 = 256;
 
 /// How often the marker is written again because others were writing it.
 const MAKE_ATTEMPTS: usize = 5;
@@ -136,5 +134,5 @@ async fn first_foreign(
 /// The error for a store whose marker has gone.
 pub(crate) fn gone(op: &'static str, place: &str, e: &Below) -> Error {
     let message = format!("the store {place} is gone; was it moved or removed, or a disk unmounted?");
-    Error::new(ErrorKind::ContainerMissing, op, message).with_source(Cause::of(e))
+    Error::new(ErrorKind::ContainerMissing, op, message).with_source(cause_of(e))
 }

@@ -1,5 +1,5 @@
-//! Roots: an object for each, changed by `PutMode::Create` and `PutMode::Update`. See `record.rs` for what
-//! is in it, and `layout.rs` for its name.
+//! Roots: an object for each, changed by `PutMode::Create` and `PutMode::Update`. See [`RootRecord`] for
+//! what is in it.
 
 use std::sync::Arc;
 
@@ -9,25 +9,20 @@ use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use object_store::{
     Error as Below, ObjectMeta, ObjectStoreExt, PutMode, PutOptions, PutPayload, UpdateVersion,
 };
+use selfenc_core::store::objects::{HEADER_LEN, MAX_RECORD_LEN, MAX_VALUE_LEN, RootRecord, fill_random};
 use selfenc_core::store::{Error, ErrorKind, Expect, Result, Root, RootName, RootStore, Swap};
 
 use crate::ObjectBackend;
-use crate::conditions::fill_random;
 use crate::error::{classify, failed, is_not_found, was_sent_again};
 use crate::list::ending_well;
-use crate::record::{HEADER_LEN, Record};
 use crate::store::{Inner, read_body};
-
-/// The longest value of a root. Roots are small; this only keeps a damaged one from filling memory.
-const MAX_VALUE_LEN: usize = 16 << 20;
-const MAX_RECORD_LEN: u64 = (MAX_VALUE_LEN + HEADER_LEN) as u64;
 
 /// How often a swap whose answer was lost is sent again. More is a wrapper's work.
 const SWAP_ATTEMPTS: usize = 3;
 
 /// A root's object, and how to update it if it is still this one.
 struct Found {
-    record: Record,
+    record: RootRecord,
     update: UpdateVersion,
 }
 
@@ -61,7 +56,7 @@ impl Inner {
         };
         let update = UpdateVersion { e_tag: found.meta.e_tag.clone(), version: found.meta.version.clone() };
         let bytes = read_body(op, found, MAX_RECORD_LEN).await?;
-        let record = Record::parse(bytes).ok_or_else(|| damaged(op))?;
+        let record = RootRecord::parse(bytes).ok_or_else(|| damaged(op))?;
         Ok(Some(Found { record, update }))
     }
 
@@ -85,7 +80,7 @@ impl Inner {
         }
         let mut nonce = [0; 16];
         fill_random("swap", &mut nonce)?;
-        let record = Record::after(before.as_ref().map(|before| &before.record), nonce, new);
+        let record = RootRecord::after(before.as_ref().map(|before| &before.record), nonce, new);
         self.replace(name, before, &record).await
     }
 
@@ -93,7 +88,7 @@ impl Inner {
     /// known for one's own.
     ///
     /// Where `record` may have been there and was replaced since, it is no conflict but an error.
-    async fn replace(&self, name: &RootName, before: Option<Found>, record: &Record) -> Result<Swap> {
+    async fn replace(&self, name: &RootName, before: Option<Found>, record: &RootRecord) -> Result<Swap> {
         let done = || Swap::Done(record.root().map(|root| root.version));
         let mode =
             || before.as_ref().map_or(PutMode::Create, |before| PutMode::Update(before.update.clone()));

@@ -10,13 +10,13 @@ use object_store::path::Path;
 use object_store::{
     Error as Below, GetResult, GetResultPayload, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload,
 };
+use selfenc_core::store::objects::DuplicateRate;
 use selfenc_core::store::{
     Capabilities, ChunkId, ChunkMeta, ChunkStore, Error, ErrorKind, PutOutcome, Result, StoreInfo,
 };
 use tokio::sync::OnceCell;
 
 use crate::conditions::{Conditions, probe};
-use crate::dedup::Dedup;
 use crate::error::{failed, is_ambiguous, is_not_found, is_unsupported};
 use crate::folder::{Folder, Writing};
 use crate::layout::Layout;
@@ -39,7 +39,7 @@ pub(crate) struct Inner {
     /// A put would make a missing container anew.
     pub(crate) checks_puts: bool,
     pub(crate) folder: Option<Arc<Folder>>,
-    pub(crate) dedup: Dedup,
+    pub(crate) duplicates: DuplicateRate,
     pub(crate) in_flight: usize,
     /// The service lists by name, all of it in one stream.
     pub(crate) lists_in_order: bool,
@@ -105,7 +105,7 @@ impl Inner {
 
     /// Looking first is cheap in a folder, and pays elsewhere while there are duplicates.
     fn looks_first(&self) -> bool {
-        self.folder.is_some() || self.dedup.is_likely()
+        self.folder.is_some() || self.duplicates.is_likely()
     }
 
     async fn put_chunk(&self, id: ChunkId, data: Bytes) -> Result<PutOutcome> {
@@ -160,7 +160,7 @@ impl Inner {
             folder.settle(id).await?;
             writing.end();
         }
-        self.dedup.note(true);
+        self.duplicates.note(true);
         Ok(PutOutcome::Present)
     }
 
@@ -175,7 +175,7 @@ impl Inner {
             (Err(_), Some(folder)) => folder.note_failed(id),
         }
         if written.is_ok() {
-            self.dedup.note(false);
+            self.duplicates.note(false);
         }
         written.map(|_| PutOutcome::Inserted)
     }

@@ -21,7 +21,7 @@ use super::{Error, ErrorKind, Result};
 /// # Errors
 /// What `work` returns, or [`ErrorKind::Closed`] if the runtime shuts down. A panic of `work` goes on in
 /// the caller.
-pub(crate) async fn attended<T: Send + 'static>(
+pub async fn attended<T: Send + 'static>(
     op: &'static str,
     work: impl Future<Output = Result<T>> + Send + 'static,
 ) -> Result<T> {

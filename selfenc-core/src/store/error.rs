@@ -159,7 +159,8 @@ impl Error {
     }
 
     /// The same again, for somebody else who waited for the same thing, without its source.
-    pub(crate) fn repeat(&self) -> Self {
+    #[must_use]
+    pub fn repeat(&self) -> Self {
         let Inner { kind, transient, attempts, op, chunk, .. } = *self.0;
         let message = self.0.message.clone();
         Self(Box::new(Inner { kind, transient, attempts, op, chunk, message, source: None }))

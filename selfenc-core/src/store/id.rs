@@ -67,7 +67,7 @@ impl From<[u8; 32]> for ChunkId {
 #[error("a chunk id is 64 hex digits")]
 pub struct ParseIdError;
 
-fn hex(bytes: &[u8]) -> String {
+pub(super) fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     bytes
         .iter()

@@ -5,7 +5,8 @@
 //! [`RootStore`] the second, and a [`Backend`] is both.
 //!
 //! To write a backend, implement the two traits, or, where the engine below blocks (files, embedded
-//! databases), implement [`BlockingEngine`] and wrap it in [`Blocking`].
+//! databases), implement [`BlockingEngine`] and wrap it in [`Blocking`]. What backends over a service of
+//! objects have in common is in [`objects`].
 
 mod attended;
 mod backend;
@@ -19,11 +20,14 @@ mod forward;
 mod id;
 mod info;
 mod name;
+pub mod objects;
 mod registry;
+pub(crate) mod retry;
+pub(crate) mod rng;
 mod root_store;
 mod url;
 
-pub(crate) use attended::attended;
+pub use attended::attended;
 pub use backend::Backend;
 pub use blocking::{Blocking, BlockingEngine, off_the_executor};
 pub use capabilities::{Capabilities, DEFAULT_MAX_CHUNK_LEN, Durability};
@@ -35,5 +39,6 @@ pub use id::{ChunkId, ParseIdError};
 pub use info::StoreInfo;
 pub use name::{InvalidName, RootName};
 pub use registry::{Corner, OpenMode, Registry, StoreFactory};
+pub use retry::{Attempts, Pacer, RetryPolicy};
 pub use root_store::{Expect, Root, RootStore, RootVersion, Swap};
 pub use url::StoreUrl;

@@ -9,7 +9,7 @@ use tokio::sync::Mutex;
 use super::{Backend, Error, ErrorKind, Result, StoreUrl};
 
 /// How a corner's name starts; random hex digits follow.
-const CORNER_PREFIX: &str = "selfenc-test-";
+pub(super) const CORNER_PREFIX: &str = "selfenc-test-";
 
 /// The pauses between attempts to destroy a corner that is still written to: 5 s in all.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);

@@ -30,7 +30,6 @@ mod op;
 mod prefix;
 mod read_only;
 mod retry;
-mod rng;
 mod tiered;
 mod timeout;
 mod verify;
@@ -43,7 +42,10 @@ pub use observe::{Counts, Observe, OpCounts};
 pub use op::Op;
 pub use prefix::Prefix;
 pub use read_only::ReadOnly;
-pub use retry::{Retry, RetryPolicy};
+pub use retry::Retry;
 pub use tiered::{Tiered, TieredStats};
 pub use timeout::Timeout;
 pub use verify::{Check, Verify};
+
+/// Beside the wrapper that keeps to it.
+pub use crate::store::RetryPolicy;

@@ -1,9 +1,9 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::store::rng::Rng;
 use crate::store::{ChunkId, ErrorKind, RootName};
 use crate::wrap::Op;
-use crate::wrap::rng::Rng;
 
 /// What a [`Faulty`](super::Faulty) store does wrong and how often, in calls per thousand.
 ///

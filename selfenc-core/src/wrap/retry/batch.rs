@@ -1,5 +1,5 @@
-use super::policy::{Pacer, worth_it};
-use crate::store::{ChunkId, Error, ErrorKind, Result};
+use crate::store::retry::worth_it;
+use crate::store::{ChunkId, Error, ErrorKind, Pacer, Result};
 
 /// Runs a batch, then again and again its members that failed and may yet succeed; the answers are in the
 /// order of the input.

@@ -1,5 +1,4 @@
 mod batch;
-mod policy;
 
 use std::sync::Arc;
 
@@ -7,13 +6,11 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt};
 
-pub use self::policy::RetryPolicy;
-
 use self::batch::batch;
-use self::policy::{Pacer, worth_it};
+use crate::store::retry::worth_it;
 use crate::store::{
-    Capabilities, ChunkId, ChunkMeta, ChunkStore, Error, ErrorKind, Expect, PutOutcome, Result, Root,
-    RootName, RootStore, StoreInfo, Swap,
+    Capabilities, ChunkId, ChunkMeta, ChunkStore, Error, ErrorKind, Expect, Pacer, PutOutcome, Result,
+    RetryPolicy, Root, RootName, RootStore, StoreInfo, Swap,
 };
 
 /// Tries again what failed for a passing reason, by a [`RetryPolicy`].

@@ -3,10 +3,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::store::Error;
-use crate::wrap::rng::Rng;
+use super::Error;
+use super::rng::Rng;
 
-/// How often, how soon and how long a [`Retry`](super::Retry) tries.
+/// How often, how soon and how long something is tried again: by the wrapper
+/// [`Retry`](crate::wrap::Retry), or by a backend itself.
 ///
 /// By default 5 attempts; delays of up to 50 ms after the first, doubling to at most 5 s; no attempt that
 /// would begin more than 30 s after the first. Each delay is uniform between zero and its bound ("full
@@ -70,30 +71,44 @@ impl RetryPolicy {
     }
 }
 
+impl RetryPolicy {
+    /// How many attempts it makes at most.
+    #[must_use]
+    pub const fn max_attempts(&self) -> u32 {
+        self.attempts
+    }
+}
+
 impl Default for RetryPolicy {
     fn default() -> Self {
         Self::new()
     }
 }
 
-/// A policy and the generator of its delays.
+/// A policy and the generator of its delays, for whoever retries: one for each store.
 #[derive(Debug)]
-pub(super) struct Pacer {
+pub struct Pacer {
     policy: RetryPolicy,
     rng: Mutex<Rng>,
 }
 
 impl Pacer {
-    pub(super) fn new(policy: RetryPolicy) -> Self {
+    /// A pacer that keeps to `policy`.
+    #[must_use]
+    pub fn new(policy: RetryPolicy) -> Self {
         let rng = policy.seed.map_or_else(Rng::random, Rng::new);
         Self { policy, rng: Mutex::new(rng) }
     }
 
-    pub(super) const fn policy(&self) -> &RetryPolicy {
+    /// What it keeps to.
+    #[must_use]
+    pub const fn policy(&self) -> &RetryPolicy {
         &self.policy
     }
 
-    pub(super) fn start(&self, op: &'static str) -> Attempts<'_> {
+    /// Counts the attempts at one operation, the first of which begins now.
+    #[must_use]
+    pub fn start(&self, op: &'static str) -> Attempts<'_> {
         Attempts { pacer: self, op, started: Instant::now(), made: 0 }
     }
 
@@ -107,8 +122,9 @@ impl Pacer {
     }
 }
 
-/// The attempts at one operation.
-pub(super) struct Attempts<'a> {
+/// The attempts at one operation; from [`Pacer::start`].
+#[derive(Debug)]
+pub struct Attempts<'a> {
     pacer: &'a Pacer,
     op: &'static str,
     started: Instant,
@@ -117,13 +133,18 @@ pub(super) struct Attempts<'a> {
 
 impl Attempts<'_> {
     /// Waits for the next attempt after one that failed, or says that there is none.
-    pub(super) async fn again(&mut self) -> bool {
+    pub async fn again(&mut self) -> bool {
+        self.again_after(Duration::ZERO).await
+    }
+
+    /// The same, and waits no less than `least`, as a service may ask.
+    pub async fn again_after(&mut self, least: Duration) -> bool {
         self.made += 1;
         let policy = &self.pacer.policy;
         if self.made >= policy.attempts {
             return false;
         }
-        let delay = self.pacer.delay(self.made);
+        let delay = self.pacer.delay(self.made).max(least);
         if self.started.elapsed().saturating_add(delay) > policy.budget {
             return false;
         }
@@ -133,13 +154,14 @@ impl Attempts<'_> {
     }
 
     /// The error that is left when there is no further attempt.
-    pub(super) fn give_up(&self, error: Error) -> Error {
+    #[must_use]
+    pub fn give_up(&self, error: Error) -> Error {
         error.with_attempts(self.made)
     }
 }
 
 /// Whether another attempt can help, and no inner retry has made them all already.
-pub(super) fn worth_it(error: &Error) -> bool {
+pub(crate) fn worth_it(error: &Error) -> bool {
     error.is_transient() && error.attempts().is_none()
 }
 

@@ -2,28 +2,28 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 
 /// A small seeded generator (splitmix64): for jitter and for injected faults, never for keys.
 #[derive(Clone, Debug)]
-pub(super) struct Rng(u64);
+pub(crate) struct Rng(u64);
 
 impl Rng {
     /// The generator that gives the same numbers for the same seed, on every machine.
-    pub(super) const fn new(seed: u64) -> Self {
+    pub(crate) const fn new(seed: u64) -> Self {
         Self(seed)
     }
 
     /// A generator that no two processes share. The standard library's hash keys are random and, unlike
     /// the operating system's source, cannot fail.
-    pub(super) fn random() -> Self {
+    pub(crate) fn random() -> Self {
         Self(RandomState::new().build_hasher().finish())
     }
 
     /// The next 64 bits.
-    pub(super) const fn next(&mut self) -> u64 {
+    pub(crate) const fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(GOLDEN);
         mix(self.0)
     }
 
     /// A number below `bound`, each as likely as the next; 0 if `bound` is 0.
-    pub(super) fn below(&mut self, bound: u64) -> u64 {
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
         let scaled = u128::from(self.next()) * u128::from(bound);
         #[allow(clippy::cast_possible_truncation)] // below `bound`, as the high half of the product
         let high = (scaled >> 64) as u64;
@@ -35,7 +35,7 @@ impl Rng {
 const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// The output function of splitmix64: every bit of the input reaches every bit of the output.
-pub(super) const fn mix(mut x: u64) -> u64 {
+pub(crate) const fn mix(mut x: u64) -> u64 {
     x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     x ^ (x >> 31)

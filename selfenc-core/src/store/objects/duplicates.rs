@@ -5,15 +5,20 @@ use std::sync::{Mutex, PoisonError};
 const WORTH_A_LOOK: u32 = 10;
 
 /// Whether chunks are likely to be there already: the outcomes of the last 128 puts.
+///
+/// At first they are not. Shared by the puts of one handle.
 #[derive(Debug, Default)]
-pub(crate) struct Dedup(Mutex<u128>);
+pub struct DuplicateRate(Mutex<u128>);
 
-impl Dedup {
-    pub(crate) fn is_likely(&self) -> bool {
+impl DuplicateRate {
+    /// Whether a put had better look first whether the chunk is there.
+    #[must_use]
+    pub fn is_likely(&self) -> bool {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).count_ones() >= WORTH_A_LOOK
     }
 
-    pub(crate) fn note(&self, was_present: bool) {
+    /// Counts the outcome of a put.
+    pub fn note(&self, was_present: bool) {
         let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         *last = *last << 1 | u128::from(was_present);
     }
@@ -25,18 +30,18 @@ mod tests {
 
     #[test]
     fn it_looks_while_there_are_duplicates() {
-        let dedup = Dedup::default();
+        let rate = DuplicateRate::default();
         for _ in 0..9 {
-            dedup.note(true);
+            rate.note(true);
         }
-        assert!(!dedup.is_likely());
-        dedup.note(true);
-        assert!(dedup.is_likely());
+        assert!(!rate.is_likely());
+        rate.note(true);
+        assert!(rate.is_likely());
         for _ in 0..118 {
-            dedup.note(false);
-            assert!(dedup.is_likely());
+            rate.note(false);
+            assert!(rate.is_likely());
         }
-        dedup.note(false);
-        assert!(!dedup.is_likely(), "the oldest is forgotten");
+        rate.note(false);
+        assert!(!rate.is_likely(), "the oldest is forgotten");
     }
 }

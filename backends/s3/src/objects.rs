@@ -1,0 +1,217 @@
+//! The requests that a store is made of. Each is sent as often as its operation allows.
+
+use bytes::Bytes;
+use selfenc_core::store::objects::{Cause, clean};
+use selfenc_core::store::{Error, ErrorKind, Result};
+
+use aws_sdk_s3::primitives::ByteStream;
+
+use crate::error::{Again, Failure, answered, failed};
+use crate::request::{Lane, Operation};
+use crate::store::Inner;
+
+/// Which object a write may replace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Condition {
+    Any,
+    Absent,
+    /// The object with this entity tag.
+    Tag(String),
+}
+
+/// A whole object.
+#[derive(Debug)]
+pub(crate) struct Object {
+    pub(crate) bytes: Bytes,
+    /// Names a version for `Condition::Tag`; never a checksum.
+    pub(crate) tag: String,
+}
+
+impl Inner {
+    /// An operation that sends `len` bytes.
+    pub(crate) fn begin(&self, op: &'static str, lane: Lane, len: usize) -> Operation<'_> {
+        self.requests.begin(op, lane, len as u64)
+    }
+
+    /// The object's length, if there is one. A missing bucket looks the same: see `check_bucket`.
+    pub(crate) async fn head(
+        &self,
+        operation: &Operation<'_>,
+        key: &str,
+        doing: &str,
+    ) -> Result<Option<u64>, Failure> {
+        let place = self.requests.place();
+        let send = || async {
+            let request = self.client.head_object().bucket(&place.bucket).key(key);
+            let answer = request.send();
+            let answer = async { answer.await.map_err(|e| failed(operation.op, doing, place, &e)) };
+            let found = operation.head(answer).await?;
+            let len = found.content_length().and_then(|len| u64::try_from(len).ok());
+            len.ok_or_else(|| answered(operation.op, doing, place, 200, None, None))
+        };
+        absent_is_none(operation.send(send).await)
+    }
+
+    /// The whole object, or `None`; never more than `max` bytes.
+    pub(crate) async fn get_object(
+        &self,
+        operation: &Operation<'_>,
+        key: &str,
+        max: u64,
+        doing: &str,
+    ) -> Result<Option<Object>, Failure> {
+        let place = self.requests.place();
+        let op = operation.op;
+        let send = || async {
+            let answer = self.client.get_object().bucket(&place.bucket).key(key).send();
+            let answer = async { answer.await.map_err(|e| failed(op, doing, place, &e)) };
+            let found = operation.head(answer).await?;
+            let len = found.content_length().and_then(|len| u64::try_from(len).ok());
+            // Every S3 service gives both; the page of a proxy does not. Without a length nobody could
+            // tell where the object was cut.
+            let (Some(len), Some(tag)) = (len, found.e_tag().map(str::to_owned)) else {
+                return Err(answered(op, doing, place, 200, None, None));
+            };
+            if len > max {
+                let message = format!("its object has {len} bytes, more than the longest allowed, {max}");
+                return Err(Failure::local(Error::new(ErrorKind::Corrupt, op, message)));
+            }
+            let bytes = operation.body(len, read(op, doing, found.body, len)).await?;
+            Ok(Object { bytes, tag })
+        };
+        absent_is_none(operation.send(send).await)
+    }
+
+    /// Writes an object; the tag of what was written.
+    ///
+    /// What a repeated write meets may be its own first attempt, whose answer was lost.
+    pub(crate) async fn put_object(
+        &self,
+        operation: &Operation<'_>,
+        key: &str,
+        data: &Bytes,
+        condition: &Condition,
+        doing: &str,
+    ) -> Result<String, Failure> {
+        operation.send(|| self.put_object_once(operation, key, data, condition, doing)).await
+    }
+
+    /// One attempt of the same.
+    pub(crate) async fn put_object_once(
+        &self,
+        operation: &Operation<'_>,
+        key: &str,
+        data: &Bytes,
+        condition: &Condition,
+        doing: &str,
+    ) -> Result<String, Failure> {
+        let place = self.requests.place();
+        let request = self.client.put_object().bucket(&place.bucket).key(key);
+        // In memory, so that checksums go into a header: what streams goes in a form that many services
+        // do not understand.
+        let request = request.body(ByteStream::from(data.clone()));
+        let request = self.kept_as.applied(request);
+        let request = match condition {
+            Condition::Any => request,
+            Condition::Absent => request.if_none_match("*"),
+            Condition::Tag(tag) => request.if_match(tag),
+        };
+        let answer = request.send();
+        let answer = async { answer.await.map_err(|e| failed(operation.op, doing, place, &e)) };
+        let written = operation.head(answer).await?;
+        // A 200 may be the page of a proxy, or hold an error.
+        let tag = written.e_tag().map(str::to_owned);
+        tag.ok_or_else(|| answered(operation.op, doing, place, 200, None, None))
+    }
+
+    /// Removes an object; `Ok` if there is none.
+    pub(crate) async fn delete_object(
+        &self,
+        operation: &Operation<'_>,
+        key: &str,
+        doing: &str,
+    ) -> Result<(), Failure> {
+        let place = self.requests.place();
+        let send = || async {
+            let answer = self.client.delete_object().bucket(&place.bucket).key(key).send();
+            let answer = async { answer.await.map_err(|e| failed(operation.op, doing, place, &e)) };
+            operation.head(answer).await.map(drop)
+        };
+        absent_is_none(operation.send(send).await).map(drop)
+    }
+
+    /// Tells a missing object from a missing bucket, after a HEAD that found nothing.
+    pub(crate) async fn check_bucket(&self, operation: &Operation<'_>) -> Result<(), Failure> {
+        let place = self.requests.place();
+        let doing = "look at the bucket";
+        let send = || async {
+            let answer = self.client.head_bucket().bucket(&place.bucket).send();
+            let answer = async { answer.await.map_err(|e| failed(operation.op, doing, place, &e)) };
+            operation.head(answer).await.map(drop)
+        };
+        operation.send(send).await.map_err(|failure| {
+            if failure.is_absent() {
+                return answered(operation.op, doing, place, 404, Some("NoSuchBucket"), None);
+            }
+            failure
+        })
+    }
+}
+
+fn absent_is_none<T>(answer: Result<T, Failure>) -> Result<Option<T>, Failure> {
+    match answer {
+        Ok(found) => Ok(Some(found)),
+        Err(failure) if failure.is_absent() => Ok(None),
+        Err(failure) => Err(failure),
+    }
+}
+
+/// The whole body, of the length that was announced.
+async fn read(op: &'static str, doing: &str, mut body: ByteStream, len: u64) -> Result<Bytes, Failure> {
+    let (mut whole, mut parts, mut read) = (Bytes::new(), Vec::new(), 0);
+    while let Some(part) = body.next().await {
+        let part = part.map_err(|e| interrupted(op, doing, &e))?;
+        read += part.len() as u64;
+        if read > len {
+            let message = format!("cannot {doing}: the service sends more than the {len} bytes it announced");
+            return Err(Failure::local(Error::new(ErrorKind::Corrupt, op, message)));
+        }
+        if whole.is_empty() {
+            whole = part;
+        } else if !part.is_empty() {
+            // Copied, not kept: a part of a few bytes may hold a large buffer.
+            if parts.is_empty() {
+                parts.reserve_exact(usize::try_from(len).unwrap_or_default());
+                parts.extend_from_slice(&whole);
+            }
+            parts.extend_from_slice(&part);
+        }
+    }
+    if read < len {
+        let message = format!("cannot {doing}: the answer ended after {read} of {len} bytes");
+        return Err(Failure::local(Error::new(ErrorKind::Unavailable, op, message)));
+    }
+    Ok(if parts.is_empty() { whole } else { parts.into() })
+}
+
+/// The failure that ended a body. The SDK's types for two of them are not to be had, so their texts tell.
+fn interrupted(op: &'static str, doing: &str, e: &(dyn std::error::Error + 'static)) -> Failure {
+    let cause = Cause::of(e);
+    let mut innermost = e;
+    while let Some(below) = innermost.source() {
+        innermost = below;
+    }
+    let reason = innermost.to_string();
+    let (kind, again) = if reason.contains("checksum mismatch") {
+        (ErrorKind::Corrupt, Again::Once)
+    } else if reason.contains("throughput") {
+        (ErrorKind::Timeout, Again::Paced)
+    } else {
+        (ErrorKind::Unavailable, Again::Paced)
+    };
+    let message = format!("cannot {doing}: the answer broke off: {}", clean(&reason));
+    let error = Error::new(kind, op, message).with_source(cause);
+    let mut failure = Failure::local(error);
+    failure.again = again;
+    failure
+}

@@ -106,8 +106,9 @@
 //! # }
 //! ```
 //!
-//! Stores beside memory and folders are features: `sqlite`, `sled`, `object-store` (any store of the crate
-//! `object_store`), and on top of it `gcp`, `azure` and `http` for clouds by URL.
+//! Stores beside memory and folders are features: `sqlite`, `sled`, `s3` (with `s3-credentials-chain` for
+//! profiles and roles of AWS), `object-store` (any store of the crate `object_store`), and on top of it
+//! `gcp`, `azure` and `http` for clouds by URL.
 //!
 //! # For programs that speak `object_store`
 //!
@@ -144,9 +145,11 @@ pub use selfenc_fs::{FsConfig, FsFactory, FsStore};
 #[cfg(feature = "memory")]
 pub use selfenc_memory::{MemoryFactory, MemoryStore};
 #[cfg(feature = "object-store")]
-pub use selfenc_object_store::{Conditions, ObjectBackend, ObjectStoreConfig, ObjectStoreFactory};
+pub use selfenc_object_store::{ObjectBackend, ObjectStoreConfig, ObjectStoreFactory};
 #[cfg(feature = "object-store-adapter")]
 pub use selfenc_object_store_adapter::ObjectStoreAdapter;
+#[cfg(feature = "s3")]
+pub use selfenc_s3::{self as s3, S3Backend, S3Config, S3Factory};
 #[cfg(feature = "sled")]
 pub use selfenc_sled::{SledConfig, SledFactory, SledStore};
 #[cfg(feature = "sqlite")]

@@ -5,7 +5,7 @@ use selfenc_core::store::{Backend, OpenMode, Registry, Result};
 use selfenc_object_store::ObjectStoreFactory;
 
 /// The schemes of the backends in this build, as the features say: `memory:`, `file:`, `sqlite:`, `sled:`,
-/// `objects:` (a folder through the crate `object_store`), `gs:`, `az:`, `http:` and `https:`, and `toml:`
+/// `s3:`, `objects:` (a folder through the crate `object_store`), `gs:`, `az:`, `http:` and `https:`, and `toml:`
 /// for stores that a file describes.
 #[must_use]
 pub fn registry() -> Registry {
@@ -18,6 +18,8 @@ pub fn registry() -> Registry {
     let registry = registry.register(selfenc_sqlite::SqliteFactory);
     #[cfg(feature = "sled")]
     let registry = registry.register(selfenc_sled::SledFactory);
+    #[cfg(feature = "s3")]
+    let registry = registry.register(selfenc_s3::S3Factory);
     #[cfg(feature = "object-store")]
     let registry = registry.register(ObjectStoreFactory::LOCAL);
     #[cfg(feature = "gcp")]
@@ -56,6 +58,7 @@ mod tests {
             ("https", cfg!(feature = "http")),
             ("memory", true),
             ("objects", cfg!(feature = "object-store")),
+            ("s3", cfg!(feature = "s3")),
             ("sled", cfg!(feature = "sled")),
             ("sqlite", cfg!(feature = "sqlite")),
             ("toml", true),

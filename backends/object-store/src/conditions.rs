@@ -3,25 +3,10 @@
 use object_store::path::Path;
 use object_store::{Error as Below, ObjectStore, ObjectStoreExt, PutMode, PutPayload, UpdateVersion};
 use selfenc_core::store::Result;
-use selfenc_core::store::objects::fill_random;
+use selfenc_core::store::objects::{Conditions, fill_random};
 
 use crate::error::{failed, is_unsupported};
 use crate::layout::Layout;
-
-/// The conditional writes that a service has, and keeps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Conditions {
-    /// `PutMode::Create` refuses what is there.
-    pub create: bool,
-    /// `PutMode::Update` refuses what has changed.
-    pub update: bool,
-}
-
-impl Conditions {
-    pub(crate) const fn roots(self) -> bool {
-        self.create && self.update
-    }
-}
 
 /// Tries both on an object of its own.
 pub(crate) async fn probe(op: &'static str, store: &dyn ObjectStore, layout: &Layout) -> Result<Conditions> {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{Error as Below, ObjectStore};
+use selfenc_core::store::objects::Conditions;
 use selfenc_core::store::objects::DuplicateRate;
 use selfenc_core::store::{
     Capabilities, DEFAULT_MAX_CHUNK_LEN, Durability, Error, ErrorKind, OpenMode, Result, StoreInfo, StoreUrl,
@@ -12,7 +13,7 @@ use selfenc_core::store::{
 use tokio::sync::OnceCell;
 
 use crate::ObjectBackend;
-use crate::conditions::{Conditions, probe};
+use crate::conditions::probe;
 use crate::error::{failed, io_failed};
 use crate::folder::{Folder, is_folder, make_with_parents, remove_leavings};
 use crate::layout::Layout;

@@ -72,9 +72,9 @@ mod roots;
 mod store;
 mod url;
 
-pub use conditions::Conditions;
 pub use config::ObjectStoreConfig;
 pub use factory::ObjectStoreFactory;
+pub use selfenc_core::store::objects::Conditions;
 pub use store::ObjectBackend;
 
 /// The crate below, in the version that this one is built on.

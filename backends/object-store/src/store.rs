@@ -10,13 +10,14 @@ use object_store::path::Path;
 use object_store::{
     Error as Below, GetResult, GetResultPayload, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload,
 };
+use selfenc_core::store::objects::Conditions;
 use selfenc_core::store::objects::DuplicateRate;
 use selfenc_core::store::{
     Capabilities, ChunkId, ChunkMeta, ChunkStore, Error, ErrorKind, PutOutcome, Result, StoreInfo,
 };
 use tokio::sync::OnceCell;
 
-use crate::conditions::{Conditions, probe};
+use crate::conditions::probe;
 use crate::error::{failed, is_ambiguous, is_not_found, is_unsupported};
 use crate::folder::{Folder, Writing};
 use crate::layout::Layout;

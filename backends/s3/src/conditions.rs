@@ -1,7 +1,7 @@
 //! Whether a service keeps the conditions of a write. Only trying tells: some ignore them and say 200.
 
 use bytes::Bytes;
-use selfenc_core::store::objects::fill_random;
+use selfenc_core::store::objects::{Conditions, fill_random};
 use selfenc_core::store::{Error, ErrorKind, Result};
 
 use crate::objects::Condition;
@@ -10,23 +10,6 @@ use crate::store::Inner;
 
 /// A first write that finds its object there was sent twice, or met a stranger: then another name is tried.
 const PROBES: usize = 3;
-
-/// The conditional writes that a service has, and keeps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Conditions {
-    /// `If-None-Match: *` refuses what is there.
-    pub create: bool,
-    /// `If-Match` refuses what has changed.
-    pub update: bool,
-}
-
-impl Conditions {
-    pub(crate) const NONE: Self = Self { create: false, update: false };
-
-    pub(crate) const fn roots(self) -> bool {
-        self.create && self.update
-    }
-}
 
 impl Inner {
     /// The conditions that the service keeps, tried now if nobody could before.

@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use aws_sdk_s3::Client;
-use selfenc_core::store::objects::{DuplicateRate, MAX_RECORD_LEN, ObjectNames};
+use selfenc_core::store::objects::{Conditions, DuplicateRate, MAX_RECORD_LEN, ObjectNames};
 use selfenc_core::store::{
     Capabilities, DEFAULT_MAX_CHUNK_LEN, Durability, Error, ErrorKind, OpenMode, Result, RetryPolicy,
     StoreInfo, StoreUrl, off_the_executor,
@@ -13,7 +13,6 @@ use selfenc_core::store::{
 use tokio::sync::OnceCell;
 
 use crate::client::{Bounds, ClientSettings, adopted, check_pem, client};
-use crate::conditions::Conditions;
 use crate::credentials::Credentials;
 use crate::delete::Rung;
 use crate::encryption::Encryption;

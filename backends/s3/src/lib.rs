@@ -84,13 +84,13 @@ mod roots;
 mod store;
 mod url;
 
-pub use conditions::Conditions;
 pub use config::{Checksums, S3Config};
 pub use credentials::Credentials;
 pub use encryption::Encryption;
 pub use factory::S3Factory;
 pub use put::PutStrategy;
 pub use request::Timeouts;
+pub use selfenc_core::store::objects::Conditions;
 pub use store::S3Backend;
 
 /// The SDK below, in the version that this crate is built on.

@@ -8,13 +8,12 @@ use aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder;
 use aws_sdk_s3::types::{ServerSideEncryption, StorageClass};
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt};
-use selfenc_core::store::objects::{DuplicateRate, ObjectNames};
+use selfenc_core::store::objects::{Conditions, DuplicateRate, ObjectNames};
 use selfenc_core::store::{
     Capabilities, ChunkId, ChunkMeta, ChunkStore, PutOutcome, Result, StoreInfo, attended,
 };
 use tokio::sync::OnceCell;
 
-use crate::Conditions;
 use crate::delete::Rung;
 use crate::put::PutStrategy;
 use crate::request::{Lane, Requests};

@@ -10,6 +10,7 @@
 //! PREFIX/selfenc-probe-<hex>   short-lived: does this service keep its conditions?
 //! ```
 
+mod conditions;
 mod duplicates;
 mod marker;
 mod names;
@@ -17,6 +18,7 @@ mod random;
 mod record;
 mod redact;
 
+pub use conditions::Conditions;
 pub use duplicates::DuplicateRate;
 pub use marker::{LAYOUT, MAX_MARKER_LEN, marker_text, parse_marker};
 pub use names::ObjectNames;

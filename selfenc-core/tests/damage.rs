@@ -3,6 +3,8 @@
 
 mod support;
 
+use std::sync::atomic::Ordering;
+
 use bytes::Bytes;
 use proptest::prelude::Rng as _;
 use proptest::test_runner::{RngAlgorithm, TestRng};
@@ -98,6 +100,21 @@ fn mutate(bytes: &mut Vec<u8>, rng: &mut TestRng) {
     }
     if *bytes == before {
         bytes[at] ^= 1;
+    }
+}
+
+/// What a network damages once, is right when it is read again.
+#[tokio::test]
+async fn damage_on_the_way_is_read_again() {
+    for sample in samples().await {
+        for damage in [0, 1] {
+            let names = sample.store.names();
+            let mut damaged = names.iter().map(|id| (*id, damage)).collect();
+            std::mem::swap(&mut *sample.store.damaged_once.lock().unwrap(), &mut damaged);
+            let before = sample.store.gets.load(Ordering::SeqCst);
+            assert_eq!(read(&sample.store, &sample.map).await.unwrap(), sample.data);
+            assert_eq!(sample.store.gets.load(Ordering::SeqCst) - before, 2 * names.len());
+        }
     }
 }
 

@@ -92,6 +92,9 @@ pub struct TestStore {
     pub keeps_first: bool,
     /// Puts from this one on fail.
     pub full_after: Option<usize>,
+    /// What is here is given damaged, once, as if on its way: this many bytes too short, or with a bit
+    /// flipped for 0.
+    pub damaged_once: Arc<Mutex<BTreeMap<ChunkId, usize>>>,
 }
 
 impl TestStore {
@@ -143,7 +146,13 @@ impl ChunkStore for TestStore {
 
     async fn get(&self, id: ChunkId) -> store::Result<Option<Bytes>> {
         self.gets.fetch_add(1, Ordering::SeqCst);
-        Ok(self.lock().get(&id).cloned())
+        let Some(data) = self.lock().get(&id).cloned() else { return Ok(None) };
+        let damage = self.damaged_once.lock().expect("as above").remove(&id);
+        Ok(Some(match damage {
+            None => data,
+            Some(0) => [&[data[0] ^ 1][..], &data[1..]].concat().into(),
+            Some(cut) => data.slice(..data.len() - cut),
+        }))
     }
 
     async fn delete(&self, id: ChunkId) -> store::Result<()> {

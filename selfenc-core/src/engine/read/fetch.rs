@@ -48,16 +48,28 @@ impl Fetcher {
         batch: Vec<Fetched>,
     ) -> Vec<Result<(ChunkInfo, Bytes, Permit)>> {
         let suite = self.suite;
-        let opened = self.pool.run(move || batch.into_iter().map(|fetched| open(suite, fetched)).collect());
-        let opened: Vec<_> = opened.await;
-        opened
-            .into_iter()
-            .map(|opened: Result<(ChunkInfo, Bytes, Permit)>| {
-                let opened = opened?;
-                self.meter.read(opened.0.len)?;
-                Ok(opened)
-            })
-            .collect()
+        let open_all = move || batch.into_iter().map(|fetched| open(suite, fetched)).collect::<Vec<_>>();
+        let mut checked = Vec::new();
+        for opened in self.pool.run(open_all).await {
+            let opened = match opened {
+                Err(NotOpened::Damaged(leaf, permit)) => self.open_again(leaf, permit).await,
+                Err(NotOpened::NotFetched(e)) => Err(e),
+                Ok(opened) => Ok(opened),
+            };
+            checked.push(opened.and_then(|opened| self.meter.read(opened.0.len).map(|()| opened)));
+        }
+        checked
+    }
+
+    /// Reads once more what was not what its name says: it may have been damaged on its way only.
+    async fn open_again(&self, leaf: Leaf, permit: Permit) -> Result<(ChunkInfo, Bytes, Permit)> {
+        let (suite, corrupt) = (self.suite, Error::Corrupt { chunk: leaf.entry().name });
+        let stored = self.fetch(&leaf).await;
+        let opened = self.pool.run(move || open(suite, Ok((leaf, stored, permit)))).await;
+        opened.map_err(|e| match e {
+            NotOpened::NotFetched(e) => e,
+            NotOpened::Damaged(..) => corrupt,
+        })
     }
 
     /// The page that entry `index` of `parent` stands for, from the cache if it is there.
@@ -72,31 +84,54 @@ impl Fetcher {
             let here = page.level + 1 == parent.level && page.start == parent.start_of(index);
             return if here { Ok(page) } else { Err(Error::Corrupt { chunk }) };
         }
-        let (suite, stored, parent) = (self.suite, self.get(entry).await?, Arc::clone(parent));
-        let open = move || {
-            let page = sealing::open_page(suite, &parent.entries[index], stored)?;
-            parent.read_page(index, &page)
+        let page = match self.open_page(parent, index).await? {
+            Some(page) => page,
+            // As in `open_again`.
+            None => self.open_page(parent, index).await?.ok_or(Error::Corrupt { chunk })?,
         };
-        let page = Arc::new(self.pool.run(open).await.ok_or(Error::Corrupt { chunk })?);
+        let page = Arc::new(page);
         self.pages.insert(chunk, Arc::clone(&page));
         Ok(page)
     }
 
+    /// The page, or `None` for one that is not what its name says.
+    async fn open_page(&self, parent: &Arc<Node>, index: usize) -> Result<Option<Node>> {
+        let (suite, parent) = (self.suite, Arc::clone(parent));
+        let stored = self.get(&parent.entries[index]).await?;
+        let open = move || {
+            let page = sealing::open_page(suite, &parent.entries[index], stored)?;
+            parent.read_page(index, &page)
+        };
+        Ok(self.pool.run(open).await)
+    }
+
     async fn get(&self, entry: &Entry) -> Result<Bytes> {
         let chunk = entry.name;
-        let stored = self.store.get(chunk).await?.ok_or(Error::ChunkMissing { chunk })?;
-        tracing::trace!(chunk = %chunk.short(), len = stored.len(), "got");
-        if stored.len() as u64 != u64::from(entry.stored) {
-            return Err(Error::Corrupt { chunk });
+        for _ in 0..2 {
+            let stored = self.store.get(chunk).await?.ok_or(Error::ChunkMissing { chunk })?;
+            tracing::trace!(chunk = %chunk.short(), len = stored.len(), "got");
+            if stored.len() as u64 == u64::from(entry.stored) {
+                return Ok(stored);
+            }
         }
-        Ok(stored)
+        Err(Error::Corrupt { chunk })
     }
 }
 
-fn open(suite: Suite, fetched: Fetched) -> Result<(ChunkInfo, Bytes, Permit)> {
-    let (leaf, stored, permit) = fetched?;
-    let (info, corrupt) = (leaf.info(), Error::Corrupt { chunk: leaf.entry().name });
-    let Ok(len) = u32::try_from(info.len) else { return Err(corrupt) };
-    let data = sealing::open_data(suite, leaf.entry(), stored?, len).ok_or(corrupt)?;
-    Ok((info, data, permit))
+/// Why there is no data.
+enum NotOpened {
+    NotFetched(Error),
+    /// What was fetched is not what the name says.
+    Damaged(Leaf, Permit),
+}
+
+fn open(suite: Suite, fetched: Fetched) -> Result<(ChunkInfo, Bytes, Permit), NotOpened> {
+    let (leaf, stored, permit) = fetched.map_err(NotOpened::NotFetched)?;
+    let (info, stored) = (leaf.info(), stored.map_err(NotOpened::NotFetched)?);
+    let opened = u32::try_from(info.len).ok();
+    let opened = opened.and_then(|len| sealing::open_data(suite, leaf.entry(), stored, len));
+    match opened {
+        Some(data) => Ok((info, data, permit)),
+        None => Err(NotOpened::Damaged(leaf, permit)),
+    }
 }

@@ -8,6 +8,7 @@ mod ours;
 mod pages;
 mod raw;
 mod raw_object_store;
+mod raw_s3;
 mod raw_sled;
 mod raw_sqlite;
 mod report;
@@ -29,9 +30,12 @@ struct Args {
     /// Folder on the disk to measure [default: the system's folder for temporary files]
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
-    /// Stores to measure [default: all]
+    /// Stores to measure [default: all but s3]
     #[arg(long, value_delimiter = ',')]
     stores: Vec<Kind>,
+    /// The bucket for `--stores s3`; the service and its keys come from AWS_ENDPOINT_URL and the like
+    #[arg(long, default_value = "selfenc")]
+    bucket: String,
     /// Pairs that count; one more comes first and does not
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pairs: u32,
@@ -48,6 +52,7 @@ enum Kind {
     Sqlite,
     Sled,
     ObjectStore,
+    S3,
 }
 
 impl Kind {
@@ -59,6 +64,7 @@ impl Kind {
             Self::Sqlite => "rusqlite: WAL, FULL, a row per transaction",
             Self::Sled => "sled: insert, then flush",
             Self::ObjectStore => "LocalFileSystem with fsync",
+            Self::S3 => "AmazonS3 of object_store",
         }
     }
 
@@ -69,17 +75,19 @@ impl Kind {
             Self::Sqlite => "sqlite",
             Self::Sled => "sled",
             Self::ObjectStore => "objects",
+            Self::S3 => "s3",
         }
     }
 
-    /// One run of the bare engine, in a folder of its own.
-    async fn raw(self, dir: &Path, chunks: &Chunks) -> Result<Run> {
+    /// One run of the bare engine, in a folder of its own, or in the bucket.
+    async fn raw(self, dir: &Path, bucket: &str, chunks: &Chunks) -> Result<Run> {
         match self {
             Self::Memory => raw::run(&raw::Memory::default(), chunks),
             Self::Fs => raw::run(&raw::Files::new(dir)?, chunks),
             Self::Sqlite => raw::run(&raw_sqlite::Sqlite::new(&dir.join("raw.db"))?, chunks),
             Self::Sled => raw::run(&raw_sled::Sled::new(dir)?, chunks),
             Self::ObjectStore => raw_object_store::run(dir, chunks).await,
+            Self::S3 => raw_s3::run(bucket, chunks).await,
         }
     }
 }
@@ -98,11 +106,12 @@ fn main() -> Result<()> {
     if args.sqlite_pages {
         return runtime.block_on(pages::measure(&dir, args.pairs));
     }
-    let all = Kind::value_variants();
-    for kind in if args.stores.is_empty() { all } else { &args.stores } {
+    // S3 needs a service.
+    let all: Vec<_> = Kind::value_variants().iter().copied().filter(|kind| *kind != Kind::S3).collect();
+    for kind in if args.stores.is_empty() { all } else { args.stores } {
         report::head(&format!("{kind:?} against {}", kind.engine()));
         for chunks in Chunks::sizes() {
-            let pairs = runtime.block_on(measure(*kind, &dir, &chunks, args.pairs))?;
+            let pairs = runtime.block_on(measure(kind, &dir, &args.bucket, &chunks, args.pairs))?;
             report::rows(&chunks, &pairs);
         }
         println!();
@@ -111,17 +120,20 @@ fn main() -> Result<()> {
 }
 
 /// Runs both sides, one right after the other; who is first changes from pair to pair.
-async fn measure(kind: Kind, dir: &Path, chunks: &Chunks, pairs: u32) -> Result<Vec<Pair>> {
+async fn measure(kind: Kind, dir: &Path, bucket: &str, chunks: &Chunks, pairs: u32) -> Result<Vec<Pair>> {
     let mut measured = Vec::new();
     for pair in 0..=pairs {
         let (mine, bare) = (tempfile::tempdir_in(dir)?, tempfile::tempdir_in(dir)?);
-        let url = format!("{}:{}", kind.scheme(), mine.path().join("store").display());
-        let url = if kind == Kind::Memory { "memory:".to_owned() } else { url };
+        let url = match kind {
+            Kind::Memory => "memory:".to_owned(),
+            Kind::S3 => format!("s3://{bucket}"),
+            _ => format!("{}:{}", kind.scheme(), mine.path().join("store").display()),
+        };
         let run = if pair % 2 == 0 {
             let ours = ours::run(&url, chunks).await?;
-            Pair { ours, theirs: kind.raw(bare.path(), chunks).await? }
+            Pair { ours, theirs: kind.raw(bare.path(), bucket, chunks).await? }
         } else {
-            let theirs = kind.raw(bare.path(), chunks).await?;
+            let theirs = kind.raw(bare.path(), bucket, chunks).await?;
             Pair { ours: ours::run(&url, chunks).await?, theirs }
         };
         // The first pair warms caches and allocators.

@@ -1,4 +1,4 @@
-//! The crate object_store on a local folder, as its own documentation uses it.
+//! The crate object_store, as its own documentation uses it; on a local folder unless told otherwise.
 
 use std::path::Path;
 use std::time::Instant;
@@ -15,11 +15,15 @@ use crate::chunks::Chunks;
 use crate::report::Run;
 
 pub(crate) async fn run(dir: &Path, chunks: &Chunks) -> Result<Run> {
-    let store = LocalFileSystem::new_with_prefix(dir)?.with_fsync(true);
+    measure(&LocalFileSystem::new_with_prefix(dir)?.with_fsync(true), chunks).await
+}
+
+/// The same work as that of `ours`.
+pub(crate) async fn measure(store: &dyn ObjectStore, chunks: &Chunks) -> Result<Run> {
     let start = Instant::now();
     stream::iter(&chunks.items)
         .map(|(id, data)| {
-            let (store, key) = (&store, key(*id));
+            let key = key(*id);
             async move { store.put(&key, data.clone().into()).await }
         })
         .buffer_unordered(IN_FLIGHT)
@@ -30,7 +34,7 @@ pub(crate) async fn run(dir: &Path, chunks: &Chunks) -> Result<Run> {
     let start = Instant::now();
     stream::iter(&chunks.items)
         .map(|(id, data)| {
-            let (store, key) = (&store, key(*id));
+            let key = key(*id);
             async move { Ok::<_, object_store::Error>((store.get(&key).await?.bytes().await?, data)) }
         })
         .buffer_unordered(IN_FLIGHT)
@@ -42,13 +46,23 @@ pub(crate) async fn run(dir: &Path, chunks: &Chunks) -> Result<Run> {
     let get = start.elapsed();
 
     let start = Instant::now();
-    let mut all: Vec<_> = store.list(None).try_collect().await?;
+    let mut all: Vec<_> = store.list(Some(&folder())).try_collect().await?;
     all.sort_unstable_by(|a, b| a.location.cmp(&b.location));
     let list = start.elapsed();
     assert_eq!(all.len(), chunks.items.len());
     Ok(Run { put, get, list })
 }
 
+/// Removes what was measured.
+pub(crate) async fn clear(store: &dyn ObjectStore, chunks: &Chunks) -> Result<()> {
+    let keys: Vec<_> = chunks.items.iter().map(|(id, _)| Ok(key(*id))).collect();
+    Ok(store.delete_stream(stream::iter(keys).boxed()).try_for_each(async |_| Ok(())).await?)
+}
+
+fn folder() -> Key {
+    Key::from("raw")
+}
+
 fn key(id: ChunkId) -> Key {
-    Key::from(id.to_string())
+    folder().join(id.to_string())
 }

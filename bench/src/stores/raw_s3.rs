@@ -1,0 +1,20 @@
+//! S3 by the crate object_store, as its own documentation uses it.
+
+use std::env;
+
+use object_store::aws::AmazonS3Builder;
+use selfenc_bench::Result;
+
+use crate::chunks::Chunks;
+use crate::raw_object_store;
+use crate::report::Run;
+
+/// One run in `bucket`, by the same variables of the environment as ours, which is cleared afterwards.
+pub(crate) async fn run(bucket: &str, chunks: &Chunks) -> Result<Run> {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let is_plain = env::var("AWS_ENDPOINT_URL").is_ok_and(|url| url.starts_with("http://"));
+    let store = AmazonS3Builder::from_env().with_bucket_name(bucket).with_allow_http(is_plain).build()?;
+    let run = raw_object_store::measure(&store, chunks).await;
+    raw_object_store::clear(&store, chunks).await?;
+    run
+}

@@ -1,10 +1,11 @@
 use std::env;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use aws_sdk_s3::Client;
+use aws_sdk_s3::types::StorageClass;
 use selfenc_core::store::objects::{Conditions, DuplicateRate, MAX_RECORD_LEN, ObjectNames};
 use selfenc_core::store::{
     Capabilities, DEFAULT_MAX_CHUNK_LEN, Durability, Error, ErrorKind, OpenMode, Result, RetryPolicy,
@@ -33,6 +34,9 @@ const PAGE: u16 = 1000;
 
 /// Beyond the longest object, an answer may be this long: a page of a listing has less than 2 MiB.
 const ANSWER_MARGIN: u64 = 8 << 20;
+
+/// How the names of S3's directory buckets end.
+const DIRECTORY_BUCKET: &str = "--x-s3";
 
 /// What a custom endpoint is signed for unless it says otherwise, and AWS's own default.
 const REGION: &str = "us-east-1";
@@ -306,27 +310,37 @@ impl S3Config {
     /// * As the service fails.
     pub async fn open(self, mode: OpenMode) -> Result<S3Backend> {
         let known = self.conditions;
-        let mut inner = Arc::new(self.reach("open").await?);
+        let inner = Arc::new(self.reach("open").await?);
         find_or_make(&inner, mode).await?;
         let known = match known {
             Some(known) => Some(known),
             None => inner.probe("open").await.map(Some).or_else(unless_denied)?,
         };
-        let unfinished = || Error::new(ErrorKind::Other, "open", "a request that was given up still runs");
-        let store = Arc::get_mut(&mut inner).ok_or_else(unfinished)?;
-        store.capabilities = store
-            .capabilities
+        if let Some(known) = known {
+            inner.creates.store(known.create, Ordering::Relaxed);
+            // Nobody else has it yet.
+            let _ = inner.conditions.set(known);
+        }
+        let capabilities = Capabilities::new(Durability::OnPut)
             .with_exact_outcome(known.is_some_and(|known| known.create))
-            .with_roots(known.is_none_or(Conditions::roots));
-        store.conditions = OnceCell::new_with(known);
-        store.creates = AtomicBool::new(known.is_none_or(|known| known.create));
-        Ok(S3Backend(inner))
+            .with_roots(known.is_none_or(Conditions::roots))
+            .with_drop_ordered(false)
+            .with_max_chunk_len(inner.max_chunk_len);
+        Ok(S3Backend { inner, capabilities })
     }
 
     /// A store whose place nobody has looked at yet.
     pub(crate) async fn reach(self, op: &'static str) -> Result<Inner> {
         if self.bucket.is_empty() || self.bucket.contains(|c: char| c == '/' || c.is_control()) {
             let message = format!("{:.80?} cannot be the name of a bucket", self.bucket);
+            return Err(Error::new(ErrorKind::InvalidInput, op, message));
+        }
+        if self.bucket.ends_with(DIRECTORY_BUCKET) {
+            let message = "a directory bucket does not list by name; give a general purpose bucket";
+            return Err(Error::new(ErrorKind::Unsupported, op, message));
+        }
+        if matches!(self.kept_as.class, Some(StorageClass::Glacier | StorageClass::DeepArchive)) {
+            let message = "chunks in this storage class could not be read; give one without restoring";
             return Err(Error::new(ErrorKind::InvalidInput, op, message));
         }
         let info = self.info();
@@ -360,9 +374,7 @@ impl S3Config {
             client,
             names: ObjectNames::new(&self.prefix),
             info,
-            capabilities: Capabilities::new(Durability::OnPut)
-                .with_drop_ordered(false)
-                .with_max_chunk_len(self.max_chunk_len),
+            max_chunk_len: self.max_chunk_len,
             requests: Requests::new(lanes, self.retry, self.timeouts, place, renewable),
             conditions: OnceCell::new(),
             creates: AtomicBool::new(true),

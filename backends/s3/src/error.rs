@@ -45,12 +45,15 @@ impl Failure {
         Self { error, again, pause: Duration::ZERO, status: None, code: None }
     }
 
-    /// The object is not there; said so, or said nothing but 404.
+    /// The object is not there, as the service says. A 404 that does not say so may be anybody's: that of a
+    /// proxy, for one.
     pub(crate) fn is_absent(&self) -> bool {
-        match self.code() {
-            Some(code) => matches!(code, "NoSuchKey" | "NotFound"),
-            None => self.status == Some(404),
-        }
+        self.code() == Some("NoSuchKey")
+    }
+
+    /// What was asked for by HEAD, whose answers say nothing but their status, is not there.
+    pub(crate) fn is_absent_head(&self) -> bool {
+        self.status == Some(404) && matches!(self.code(), None | Some("NoSuchKey" | "NotFound"))
     }
 
     /// The condition of a write does not hold. Some old services say 304.
@@ -101,8 +104,8 @@ impl fmt::Display for Place {
 pub(crate) fn classify(status: u16, code: Option<&str>) -> (ErrorKind, Again) {
     use Again::{Never, Once, Paced};
     let by_code = match code.unwrap_or_default() {
-        "NoSuchBucket" => Some((ErrorKind::ContainerMissing, Never)),
-        "NoSuchKey" | "NotFound" => Some((ErrorKind::ChunkMissing, Never)),
+        // Whoever asks for what may be absent finds out before.
+        "NoSuchBucket" | "NoSuchKey" | "NotFound" => Some((ErrorKind::ContainerMissing, Never)),
         "PermanentRedirect"
         | "TemporaryRedirect"
         | "AuthorizationHeaderMalformed"
@@ -113,9 +116,11 @@ pub(crate) fn classify(status: u16, code: Option<&str>) -> (ErrorKind, Again) {
         "AccessDenied" | "AllAccessDisabled" | "AccountProblem" | "InvalidObjectState" => {
             Some((ErrorKind::PermissionDenied, Never))
         }
-        "InvalidAccessKeyId" | "SignatureDoesNotMatch" | "InvalidToken" | "InvalidSecurity" => {
-            Some((ErrorKind::Unauthenticated, Never))
-        }
+        "InvalidAccessKeyId"
+        | "SignatureDoesNotMatch"
+        | "InvalidToken"
+        | "InvalidTokenId"
+        | "InvalidSecurity" => Some((ErrorKind::Unauthenticated, Never)),
         "ExpiredToken" | "TokenRefreshRequired" | "RequestTimeTooSkewed" => {
             Some((ErrorKind::Unauthenticated, Once))
         }
@@ -145,7 +150,7 @@ pub(crate) fn classify(status: u16, code: Option<&str>) -> (ErrorKind, Again) {
         304 | 412 => (ErrorKind::Conflict, Never),
         401 => (ErrorKind::Unauthenticated, Never),
         403 => (ErrorKind::PermissionDenied, Never),
-        404 => (ErrorKind::ChunkMissing, Never),
+        404 => (ErrorKind::ContainerMissing, Never),
         405 | 501 => (ErrorKind::Unsupported, Never),
         409 => (ErrorKind::Conflict, Paced),
         413 => (ErrorKind::ChunkTooLarge, Never),
@@ -211,11 +216,16 @@ fn remedy(kind: ErrorKind, status: u16, code: Option<&str>, place: &Place, regio
         ("ExpiredToken" | "TokenRefreshRequired", _) => {
             "the session has expired; get new credentials and set AWS_SESSION_TOKEN anew"
         }
-        ("InvalidToken", _) => "the session token is not valid; check AWS_SESSION_TOKEN, or unset it",
+        ("InvalidToken" | "InvalidTokenId", _) => {
+            "the session token is not valid; check AWS_SESSION_TOKEN, or unset it"
+        }
         ("RequestTimeTooSkewed", _) => {
             "the clocks of this machine and of the service are too far apart; set this machine's clock"
         }
         ("InvalidObjectState", _) => "the object is archived; restore it, and keep chunks out of archives",
+        (code, ErrorKind::ContainerMissing) if code != "NoSuchBucket" => {
+            "that is not there; check the name of the bucket, and that the endpoint is an S3 service"
+        }
         (_, ErrorKind::ContainerMissing) => {
             return format!("; there is no {place}; check the name and the endpoint, or create the bucket");
         }
@@ -266,7 +276,8 @@ where
     };
     if let Some(e) = find::<CredentialsError>(e) {
         let (kind, what) = no_credentials(e);
-        return error(kind, what);
+        // Its causes would only repeat that, and name what was asked.
+        return Error::new(kind, op, format!("cannot {doing}: {what}"));
     }
     let reason = reason(e);
     if reason.contains("certificate") {
@@ -347,8 +358,8 @@ mod tests {
         use ErrorKind as K;
         for (status, code, kind, again) in [
             (404, "NoSuchBucket", K::ContainerMissing, Never),
-            (404, "NoSuchKey", K::ChunkMissing, Never),
-            (404, "", K::ChunkMissing, Never),
+            (404, "NoSuchKey", K::ContainerMissing, Never),
+            (404, "", K::ContainerMissing, Never),
             (301, "PermanentRedirect", K::InvalidInput, Never),
             (307, "", K::InvalidInput, Never),
             (400, "AuthorizationHeaderMalformed", K::InvalidInput, Never),

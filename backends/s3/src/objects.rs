@@ -49,7 +49,10 @@ impl Inner {
             let len = found.content_length().and_then(|len| u64::try_from(len).ok());
             len.ok_or_else(|| answered(operation.op, doing, place, 200, None, None))
         };
-        absent_is_none(operation.send(send).await)
+        match operation.send(send).await {
+            Err(failure) if failure.is_absent_head() => Ok(None),
+            answer => answer.map(Some),
+        }
     }
 
     /// The whole object, or `None`; never more than `max` bytes.
@@ -150,7 +153,7 @@ impl Inner {
             operation.head(answer).await.map(drop)
         };
         operation.send(send).await.map_err(|failure| {
-            if failure.is_absent() {
+            if failure.is_absent_head() {
                 return answered(operation.op, doing, place, 404, Some("NoSuchBucket"), None);
             }
             failure

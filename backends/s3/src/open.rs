@@ -67,15 +67,19 @@ impl Inner {
         }
     }
 
-    /// Last of all, so that an interrupted making is no store. Everybody who makes one writes the same.
+    /// Last of all, so that an interrupted making is no store.
     async fn write_marker(&self) -> Result<()> {
         let text = Bytes::from(marker_text());
         let operation = self.begin("open", Lane::Data, text.len());
-        let doing = format!("make a store at {}", self.info);
-        Ok(self
-            .put_object(&operation, &self.names.marker(), &text, &Condition::Any, &doing)
-            .await
-            .map(drop)?)
+        let (key, doing) = (self.names.marker(), format!("make a store at {}", self.info));
+        let put = async |condition| self.put_object(&operation, &key, &text, &condition, &doing).await;
+        match put(Condition::Absent).await {
+            Err(failure) if failure.is_unsupported() => put(Condition::Any).await?,
+            // By somebody else at the same time, who writes the same; or by an attempt whose answer was lost.
+            Err(failure) if failure.is_refused() && self.read_marker("open").await? => return Ok(()),
+            written => written?,
+        };
+        Ok(())
     }
 
     /// Something below the prefix that no store makes, if there is anything.

@@ -1,6 +1,6 @@
 //! The one place where requests are limited, timed and tried again.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use selfenc_core::store::{Error, ErrorKind, Pacer, Result, RetryPolicy};
@@ -19,6 +19,9 @@ const RETRIES_PER_REQUEST: u64 = 10;
 
 /// Retries at least, where few requests are in flight.
 const LEAST_RETRIES: u64 = 100;
+
+/// Attempts at a service that has never answered: its address may be wrong, and somebody waits to be told.
+const ATTEMPTS_AT_A_STRANGER: u32 = 6;
 
 /// How long things may take.
 ///
@@ -60,6 +63,8 @@ pub(crate) struct Requests {
     timeouts: Timeouts,
     place: Place,
     renewable: Option<Renewable>,
+    /// The service has answered, whatever it was.
+    is_known: AtomicBool,
 }
 
 /// What a request is for, so that listing and deleting leave room for reading and writing.
@@ -88,6 +93,7 @@ impl Requests {
             timeouts,
             place,
             renewable,
+            is_known: AtomicBool::new(false),
         }
     }
 
@@ -136,16 +142,19 @@ impl Operation<'_> {
         W: Future<Output = Result<T, Failure>>,
     {
         let mut attempts = self.requests.pacer.start(self.op);
-        let mut cured = false;
+        let (mut cured, mut tried) = (false, 0);
         loop {
             let generation = self.requests.renewable.as_ref().map(Renewable::generation);
             let mut failure = match self.once(&attempt).await {
                 Ok(done) => {
+                    self.requests.is_known.store(true, Ordering::Relaxed);
                     self.requests.give_retry();
                     return Ok(done);
                 }
                 Err(failure) => failure,
             };
+            tried += 1;
+            let is_known = failure.status().is_some() || self.requests.is_known.load(Ordering::Relaxed);
             let may_help = match failure.again {
                 Again::Never => false,
                 Again::Once => !std::mem::replace(&mut cured, true),
@@ -159,12 +168,12 @@ impl Operation<'_> {
             if !may_help {
                 return Err(failure);
             }
-            let has_next = self.requests.take_retry() && {
+            let has_next = (is_known || tried < ATTEMPTS_AT_A_STRANGER) && self.requests.take_retry() && {
                 let next = attempts.again_after(failure.pause);
                 timeout_at(self.deadline, next).await.unwrap_or(false)
             };
             if !has_next {
-                failure.error = attempts.give_up(failure.error);
+                failure.error = failure.error.with_attempts(tried);
                 return Err(failure);
             }
         }
@@ -246,14 +255,19 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn it_ends_at_the_limit_and_says_how_often_it_tried() {
-        let requests = requests(RetryPolicy::new().with_max_attempts(4));
+        let requests = requests(RetryPolicy::new().with_max_attempts(8));
+        requests.is_known.store(true, Ordering::Relaxed);
         let tried = Cell::new(0);
         let send = || {
             tried.set(tried.get() + 1);
             std::future::ready(Err::<(), _>(failure(ErrorKind::Unavailable)))
         };
         let e = requests.begin("put", Lane::Data, 0).send(send).await.unwrap_err();
-        assert_eq!((tried.get(), e.error.attempts().unwrap()), (4, 4));
+        assert_eq!((tried.get(), e.error.attempts().unwrap()), (8, 8));
+        tried.set(0);
+        requests.is_known.store(false, Ordering::Relaxed);
+        let e = requests.begin("open", Lane::Data, 0).send(send).await.unwrap_err();
+        assert_eq!((tried.get(), e.error.attempts().unwrap()), (6, 6), "a stranger");
         let denied = requests.begin("put", Lane::Data, 0);
         let e = denied.send(|| async { Err::<(), _>(failure(ErrorKind::PermissionDenied)) }).await;
         assert_eq!(e.unwrap_err().error.attempts(), None);
@@ -261,7 +275,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn retries_run_out_and_come_back_with_successes() {
-        let requests = requests(RetryPolicy::new().with_max_attempts(11).with_base_delay(Duration::ZERO));
+        let requests = requests(RetryPolicy::new().with_max_attempts(6).with_base_delay(Duration::ZERO));
         let tried = Cell::new(0);
         let fail = || {
             tried.set(tried.get() + 1);
@@ -270,7 +284,7 @@ mod tests {
         for _ in 0..50 {
             requests.begin("put", Lane::Data, 0).send(fail).await.unwrap_err();
         }
-        assert_eq!(tried.get(), 50 + LEAST_RETRIES);
+        assert_eq!(tried.get(), 50 + LEAST_RETRIES); // of 250
         let fine = || std::future::ready(Ok::<_, Failure>(()));
         requests.begin("put", Lane::Data, 0).send(fine).await.unwrap();
         tried.set(0);

@@ -30,13 +30,6 @@ impl Found {
 }
 
 impl Inner {
-    fn check_has_roots(&self, op: &'static str) -> Result<()> {
-        if self.capabilities.roots {
-            return Ok(());
-        }
-        Err(self.no_conditions(op))
-    }
-
     fn no_conditions(&self, op: &'static str) -> Error {
         let message = format!(
             "{} keeps no roots: its service does not keep conditions of writes; keep them in another store",
@@ -144,26 +137,33 @@ fn damaged(op: &'static str) -> Error {
     Error::new(ErrorKind::Corrupt, op, message)
 }
 
+impl S3Backend {
+    fn check_has_roots(&self, op: &'static str) -> Result<()> {
+        if self.capabilities.roots { Ok(()) } else { Err(self.inner.no_conditions(op)) }
+    }
+}
+
 #[async_trait]
 #[deny(clippy::missing_trait_methods)]
 impl RootStore for S3Backend {
     async fn load(&self, name: &RootName) -> Result<Option<Root>> {
-        self.0.check_has_roots("load")?;
+        self.check_has_roots("load")?;
         let name = name.clone();
         self.run("load", move |inner| async move { inner.load(&name).await }).await
     }
 
     async fn swap(&self, name: &RootName, expect: Expect, new: Option<Bytes>) -> Result<Swap> {
-        self.0.check_has_roots("swap")?;
+        self.check_has_roots("swap")?;
         let name = name.clone();
         self.run("swap", move |inner| async move { inner.swap(&name, &expect, new.as_deref()).await }).await
     }
 
     fn names(&self) -> BoxStream<'static, Result<RootName>> {
-        if let Err(e) = self.0.check_has_roots("names") {
+        if let Err(e) = self.check_has_roots("names") {
             return stream::iter([Err(e)]).boxed();
         }
-        let listed = objects(&self.0, "names", "list the objects of roots", self.0.names.roots(), None);
+        let listed =
+            objects(&self.inner, "names", "list the objects of roots", self.inner.names.roots(), None);
         let backend = self.clone();
         let names =
             listed.try_filter_map(move |listed| {

@@ -20,13 +20,16 @@ use crate::request::{Lane, Requests};
 
 /// A store in a bucket; opened by [`S3Config`](crate::S3Config).
 #[derive(Clone)]
-pub struct S3Backend(pub(crate) Arc<Inner>);
+pub struct S3Backend {
+    pub(crate) inner: Arc<Inner>,
+    pub(crate) capabilities: Capabilities,
+}
 
 pub(crate) struct Inner {
     pub(crate) client: Client,
     pub(crate) names: ObjectNames,
     pub(crate) info: StoreInfo,
-    pub(crate) capabilities: Capabilities,
+    pub(crate) max_chunk_len: u64,
     pub(crate) requests: Requests,
     /// Empty while nobody was allowed to try.
     pub(crate) conditions: OnceCell<Conditions>,
@@ -47,8 +50,8 @@ pub(crate) struct Inner {
 impl fmt::Debug for S3Backend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("S3Backend")
-            .field("info", &self.0.info)
-            .field("capabilities", &self.0.capabilities)
+            .field("info", &self.inner.info)
+            .field("capabilities", &self.capabilities)
             .finish_non_exhaustive()
     }
 }
@@ -74,8 +77,8 @@ impl Inner {
     async fn get_chunk(&self, id: ChunkId) -> Result<Option<Bytes>> {
         let operation = self.begin("get", Lane::Data, 0);
         let doing = "read the object of the chunk";
-        let max = self.capabilities.max_chunk_len;
-        let found = self.get_object(&operation, &self.names.chunk(id), max, doing).await?;
+        let key = self.names.chunk(id);
+        let found = self.get_object(&operation, &key, self.max_chunk_len, doing).await?;
         Ok(found.map(|found| found.bytes))
     }
 
@@ -106,7 +109,7 @@ impl S3Backend {
         T: Send + 'static,
         W: Future<Output = Result<T>> + Send + 'static,
     {
-        attended(op, work(Arc::clone(&self.0))).await
+        attended(op, work(Arc::clone(&self.inner))).await
     }
 }
 
@@ -114,11 +117,11 @@ impl S3Backend {
 #[deny(clippy::missing_trait_methods)]
 impl ChunkStore for S3Backend {
     fn capabilities(&self) -> Capabilities {
-        self.0.capabilities
+        self.capabilities
     }
 
     async fn put(&self, id: ChunkId, data: Bytes) -> Result<PutOutcome> {
-        self.0.capabilities.check_len(id, &data)?;
+        self.capabilities.check_len(id, &data)?;
         let put = self.run("put", move |inner| async move { inner.put_chunk(id, data).await });
         put.await.map_err(|e| e.with_chunk(id))
     }
@@ -134,11 +137,11 @@ impl ChunkStore for S3Backend {
     }
 
     fn list(&self, after: Option<ChunkId>) -> BoxStream<'static, Result<ChunkMeta>> {
-        crate::list::chunks(Arc::clone(&self.0), after)
+        crate::list::chunks(Arc::clone(&self.inner), after)
     }
 
     fn info(&self) -> StoreInfo {
-        self.0.info.clone()
+        self.inner.info.clone()
     }
 
     async fn stat(&self, id: ChunkId) -> Result<Option<ChunkMeta>> {
@@ -153,10 +156,10 @@ impl ChunkStore for S3Backend {
 
     async fn put_many(&self, chunks: Vec<(ChunkId, Bytes)>) -> Vec<Result<PutOutcome>> {
         let puts = stream::iter(chunks).map(|(id, data)| self.put(id, data));
-        puts.buffered(self.0.in_flight).collect().await
+        puts.buffered(self.inner.in_flight).collect().await
     }
 
     async fn delete_many(&self, ids: Vec<ChunkId>) -> Vec<Result<()>> {
-        crate::delete::many(&self.0, ids).await
+        crate::delete::many(&self.inner, ids).await
     }
 }

@@ -33,11 +33,10 @@ pub(crate) struct ClientSettings {
     pub(crate) ca_pem: Option<Vec<u8>>,
 }
 
-/// How long a connection may take, and how long it may be silent; the longest answer, in bytes.
+/// How long a connection may take; the longest answer, in bytes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bounds {
     pub(crate) connect: Duration,
-    pub(crate) stall: Duration,
     pub(crate) answer: u64,
 }
 
@@ -65,23 +64,26 @@ pub(crate) fn client(settings: ClientSettings, keys: Renewable, bounds: Bounds) 
     if let Some(endpoint) = settings.endpoint {
         config = config.endpoint_url(endpoint);
     }
-    Client::from_conf(ruled(config, Some(http), bounds).build())
+    Client::from_conf(ruled(config, http, bounds).build())
 }
 
 /// Somebody else's client, with the same rules: its addresses, credentials and connections stay.
 pub(crate) fn adopted(client: &Client, bounds: Bounds) -> Client {
-    let http = client.config().http_client();
+    // It may be without one, and rely on that of the SDK, which is not built in and has no bounds.
+    let http = client.config().http_client().unwrap_or_else(|| http_client(Peer::of(None), None));
     Client::from_conf(ruled(client.config().to_builder(), http, bounds).build())
 }
 
 /// One attempt, since `request.rs` makes the others; explicit times; bounded answers.
-fn ruled(config: Builder, http: Option<SharedHttpClient>, bounds: Bounds) -> Builder {
+fn ruled(config: Builder, http: SharedHttpClient, bounds: Bounds) -> Builder {
     let times = TimeoutConfig::builder().connect_timeout(bounds.connect).build();
-    let stalls = StalledStreamProtectionConfig::enabled().grace_period(bounds.stall).build();
-    let mut config =
-        config.retry_config(RetryConfig::disabled()).timeout_config(times).stalled_stream_protection(stalls);
-    config.set_http_client(http.map(|http| bounded(http, bounds.answer)));
+    // `request.rs` watches bodies, for less: the SDK measures at every piece of them.
+    let stalls = StalledStreamProtectionConfig::disabled();
     config
+        .retry_config(RetryConfig::disabled())
+        .timeout_config(times)
+        .stalled_stream_protection(stalls)
+        .http_client(bounded(http, bounds.answer))
 }
 
 /// What is known of whom a client talks to.

@@ -20,6 +20,7 @@ impl Inner {
     /// Tries both on an object of its own: five requests.
     pub(crate) async fn probe(&self, op: &'static str) -> Result<Conditions> {
         let operation = self.begin(op, Lane::Data, 0);
+        let mut refused = None;
         for _ in 0..PROBES {
             let mut digits = [0; 16];
             fill_random(op, &mut digits)?;

@@ -346,7 +346,6 @@ impl S3Config {
         let info = self.info();
         let bounds = Bounds {
             connect: self.timeouts.connect,
-            stall: self.timeouts.stall,
             answer: self.max_chunk_len.max(MAX_RECORD_LEN).saturating_add(ANSWER_MARGIN),
         };
         let (client, renewable, endpoint) = match &self.client {
@@ -428,7 +427,11 @@ fn checked_endpoint(endpoint: &str) -> Result<String> {
     let is_plain = !endpoint.contains(['@', '?', '#']);
     let uri = endpoint.parse::<http::Uri>().ok().filter(|_| is_plain);
     let is_fine = uri.is_some_and(|uri| {
-        matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some_and(|host| !host.is_empty())
+        let host = uri.host().unwrap_or_default();
+        // A port that is none, such as 90000, would be left out.
+        let is_bare = uri.authority().is_some_and(|authority| authority.as_str() == host);
+        let is_at_host = !host.is_empty() && (is_bare || uri.port().is_some());
+        matches!(uri.scheme_str(), Some("http" | "https")) && is_at_host
     });
     if is_fine {
         return Ok(endpoint.trim_end_matches('/').to_owned());

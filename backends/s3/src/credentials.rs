@@ -156,10 +156,28 @@ impl Renewable {
         if let Some(keys) = kept.as_ref().filter(|keys| is_fresh(keys)) {
             return Ok(keys.clone());
         }
-        let keys = self.0.provider.provide_credentials().await?;
-        *kept = Some(keys.clone());
-        Ok(keys)
+        match self.0.provider.provide_credentials().await {
+            Ok(keys) => {
+                let keys = checked(keys)?;
+                *kept = Some(keys.clone());
+                Ok(keys)
+            }
+            // Those that are kept may do for the rest of their time.
+            Err(e) => {
+                let lives = |keys: &&Keys| keys.expiry().is_some_and(|end| end > SystemTime::now());
+                kept.as_ref().filter(lives).cloned().ok_or(e)
+            }
+        }
     }
+}
+
+/// Refuses what no header takes, such as the line break at the end of a file: the SDK would panic.
+fn checked(keys: Keys) -> Provided {
+    let parts = [Some(keys.access_key_id()), Some(keys.secret_access_key()), keys.session_token()];
+    if parts.into_iter().flatten().any(|part| part.contains(char::is_control)) {
+        return Err(CredentialsError::invalid_configuration("a control character in the credentials"));
+    }
+    Ok(keys)
 }
 
 // Not derived: a provider may show its keys.

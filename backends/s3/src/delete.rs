@@ -4,10 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use aws_sdk_s3::config::http::HttpResponse;
-use aws_sdk_s3::error::SdkError;
-use aws_sdk_s3::operation::delete_objects::builders::DeleteObjectsFluentBuilder;
-use aws_sdk_s3::operation::delete_objects::{DeleteObjectsError, DeleteObjectsOutput};
+use aws_sdk_s3::config::http::HttpRequest;
 use aws_sdk_s3::types::{Delete, ObjectIdentifier};
 use aws_smithy_types::base64;
 use futures::stream::{self, StreamExt};
@@ -17,6 +14,7 @@ use selfenc_core::store::{ChunkId, Error, ErrorKind, Result, attended};
 use crate::error::{Again, Failure, answered, failed};
 use crate::request::{Lane, Operation};
 use crate::store::Inner;
+use crate::whole::Whole;
 
 /// Keys that S3 takes in one request.
 const BATCH: usize = 1000;
@@ -141,17 +139,26 @@ impl Inner {
         })?;
         let request = self.client.delete_objects().bucket(&place.bucket).delete(delete);
         let answer = async {
-            let answer = if rung == Rung::MD5 { send_with_md5(request).await } else { request.send().await };
+            let request = request.customize().interceptor(Whole("DeleteResult"));
+            let request = if rung == Rung::MD5 { request.mutate_request(use_md5) } else { request };
+            let answer = request.send().await;
             answer.map_err(|e| failed(op, DOING, place, &e))
         };
         let answer = operation.head(answer).await?;
-        let problems = answer.errors().iter().filter_map(|problem| {
-            let key = problem.key()?.to_owned();
+        let mut problems = Vec::new();
+        for problem in answer.errors() {
             // Each has a code and no status: 400 is what no code of a retry comes with.
             let failure = answered(op, DOING, place, 400, problem.code(), None);
-            (!failure.is_absent()).then_some((key, failure))
-        });
-        Ok(problems.collect())
+            if failure.is_absent() {
+                continue;
+            }
+            match problem.key().and_then(|named| keys.iter().find(|key| *key == named)) {
+                Some(key) => problems.push((key.clone(), failure)),
+                // It may be about any of them.
+                None => return Err(failure),
+            }
+        }
+        Ok(problems)
     }
 }
 
@@ -161,22 +168,17 @@ fn is_form(failure: &Failure) -> bool {
     by_code || failure.is_unsupported() || (failure.status() == Some(400) && failure.code().is_none())
 }
 
-/// The same request with a `Content-MD5` in the place of the SDK's checksum.
-async fn send_with_md5(
-    request: DeleteObjectsFluentBuilder,
-) -> Result<DeleteObjectsOutput, SdkError<DeleteObjectsError, HttpResponse>> {
-    let with_md5 = request.customize().mutate_request(|request| {
-        let Some(digest) = request.body().bytes().map(Md5::digest) else { return };
-        let headers = request.headers_mut();
-        let checksums: Vec<_> = headers
-            .iter()
-            .map(|(name, _)| name.to_owned())
-            .filter(|name| name.starts_with("x-amz-checksum-") || name == "x-amz-sdk-checksum-algorithm")
-            .collect();
-        for name in checksums {
-            headers.remove(name);
-        }
-        headers.insert("content-md5", base64::encode(digest));
-    });
-    with_md5.send().await
+/// Puts a `Content-MD5` in the place of the SDK's checksum.
+fn use_md5(request: &mut HttpRequest) {
+    let Some(digest) = request.body().bytes().map(Md5::digest) else { return };
+    let headers = request.headers_mut();
+    let checksums: Vec<_> = headers
+        .iter()
+        .map(|(name, _)| name.to_owned())
+        .filter(|name| name.starts_with("x-amz-checksum-") || name == "x-amz-sdk-checksum-algorithm")
+        .collect();
+    for name in checksums {
+        headers.remove(name);
+    }
+    headers.insert("content-md5", base64::encode(digest));
 }

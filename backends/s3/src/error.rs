@@ -8,6 +8,7 @@ use std::time::Duration;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use http_body_util::LengthLimitError;
 use selfenc_core::store::objects::{Cause, clean};
 use selfenc_core::store::{Error, ErrorKind};
 
@@ -71,6 +72,17 @@ impl Failure {
         matches!(self.code(), Some("ExpiredToken" | "TokenRefreshRequired"))
     }
 
+    /// The body of the answer ended too soon. Then only what its status says to try again is believed.
+    fn broke_off(&mut self, op: &'static str, doing: &str) {
+        if let (Again::Never, Some(status)) = (self.again, self.status) {
+            let help = "check the network, and that the service runs";
+            let message = format!("cannot {doing}: the answer broke off after its status {status}; {help}");
+            let cause = Answer { status, code: None, request: None };
+            self.error = Error::new(ErrorKind::Unavailable, op, message).with_source(cause);
+            self.again = Again::Paced;
+        }
+    }
+
     pub(crate) fn status(&self) -> Option<u16> {
         self.status
     }
@@ -117,6 +129,7 @@ pub(crate) fn classify(status: u16, code: Option<&str>) -> (ErrorKind, Again) {
             Some((ErrorKind::PermissionDenied, Never))
         }
         "InvalidAccessKeyId"
+        | "NotSignedUp"
         | "SignatureDoesNotMatch"
         | "InvalidToken"
         | "InvalidTokenId"
@@ -178,6 +191,13 @@ where
             let region = answer.headers().get("x-amz-bucket-region");
             let mut failure = answered(op, doing, place, answer.status().as_u16(), code, region);
             failure.pause = pause(answer);
+            let request = answer.headers().get("x-amz-request-id").filter(is_word).map(str::to_owned);
+            let cause = Answer { status: answer.status().as_u16(), code: failure.code.clone(), request };
+            failure.error = failure.error.with_source(cause);
+            // What it would have said, such as that there is no such object, nobody knows.
+            if matches!(e, SdkError::ResponseError(_)) && find::<LengthLimitError>(e).is_none() {
+                failure.broke_off(op, doing);
+            }
             failure
         }
         None => Failure::local(unanswered(op, doing, place, e)),
@@ -193,8 +213,7 @@ pub(crate) fn answered(
     code: Option<&str>,
     region: Option<&str>,
 ) -> Failure {
-    let is_word = |code: &&str| code.len() <= MAX_CODE_LEN && code.bytes().all(|b| b.is_ascii_alphanumeric());
-    let code = code.filter(is_word).filter(|code| !code.is_empty());
+    let code = code.filter(is_word);
     let (kind, again) = classify(status, code);
     let said = match code {
         Some(code) => format!("{code}, status {status}"),
@@ -202,14 +221,42 @@ pub(crate) fn answered(
     };
     let remedy = remedy(kind, status, code, place, region);
     let message = format!("cannot {doing}: {said}{remedy}");
-    let error = Error::new(kind, op, message).with_transient(again == Again::Paced);
-    Failure { error, again, pause: Duration::ZERO, status: Some(status), code: code.map(str::to_owned) }
+    let code = code.map(str::to_owned);
+    let cause = Answer { status, code: code.clone(), request: None };
+    let error = Error::new(kind, op, message).with_transient(again == Again::Paced).with_source(cause);
+    Failure { error, again, pause: Duration::ZERO, status: Some(status), code }
 }
+
+/// A code or a number of the service's: no more of what it says is repeated.
+fn is_word(text: &&str) -> bool {
+    let is_short = !text.is_empty() && text.len() <= MAX_CODE_LEN;
+    // KMS.DisabledException, for one.
+    is_short && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'.')
+}
+
+/// An answer as the cause of an error. Its body may repeat what it was asked to sign, so it stays out.
+#[derive(Debug)]
+struct Answer {
+    status: u16,
+    code: Option<String>,
+    /// What the service's operators find it by.
+    request: Option<String>,
+}
+
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the service answered with status {}", self.status)?;
+        self.code.iter().try_for_each(|code| write!(f, ", {code}"))?;
+        self.request.iter().try_for_each(|request| write!(f, ", to request {request}"))
+    }
+}
+
+impl StdError for Answer {}
 
 /// What a user can do, after a semicolon; a part of a sentence of ours, nothing of the service's.
 fn remedy(kind: ErrorKind, status: u16, code: Option<&str>, place: &Place, region: Option<&str>) -> String {
     let text = match (code.unwrap_or_default(), kind) {
-        ("InvalidAccessKeyId", _) => {
+        ("InvalidAccessKeyId" | "NotSignedUp", _) => {
             "the service does not know this access key; check AWS_ACCESS_KEY_ID and the endpoint"
         }
         ("SignatureDoesNotMatch", _) => "the secret key is wrong; check AWS_SECRET_ACCESS_KEY",
@@ -236,6 +283,7 @@ fn remedy(kind: ErrorKind, status: u16, code: Option<&str>, place: &Place, regio
              what is missing looks denied)"
         }
         (_, ErrorKind::Full) => "make room, or raise the quota",
+        (_, ErrorKind::Conflict) => "others change it at the same time; try again later",
         (_, ErrorKind::Throttled) => "the service asks to slow down; lower in_flight, or try again later",
         (_, ErrorKind::Corrupt) => "the bytes change on their way to the service; check the network",
         (_, ErrorKind::Unsupported) => "the service does not do this; is the endpoint an S3 service?",
@@ -320,6 +368,10 @@ fn no_credentials(e: &CredentialsError) -> (ErrorKind, String) {
         CredentialsError::ProviderTimedOut(_) => {
             (ErrorKind::Timeout, "what provides credentials does not answer in time".to_owned())
         }
+        CredentialsError::InvalidConfiguration(_) => {
+            let help = "look for line breaks in AWS_ACCESS_KEY_ID and the others, or into the profile";
+            (ErrorKind::Unauthenticated, format!("the credentials are not well-formed; {help}"))
+        }
         _ => (ErrorKind::Unauthenticated, format!("credentials cannot be had; {give}")),
     }
 }
@@ -372,6 +424,7 @@ mod tests {
             (403, "", K::PermissionDenied, Never),
             (403, "InvalidObjectState", K::PermissionDenied, Never),
             (403, "InvalidAccessKeyId", K::Unauthenticated, Never),
+            (403, "NotSignedUp", K::Unauthenticated, Never),
             (403, "SignatureDoesNotMatch", K::Unauthenticated, Never),
             (400, "ExpiredToken", K::Unauthenticated, Once),
             (403, "RequestTimeTooSkewed", K::Unauthenticated, Once),

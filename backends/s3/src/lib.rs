@@ -83,6 +83,7 @@ mod request;
 mod roots;
 mod store;
 mod url;
+mod whole;
 
 pub use config::{Checksums, S3Config};
 pub use credentials::Credentials;

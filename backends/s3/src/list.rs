@@ -7,9 +7,10 @@ use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use selfenc_core::store::{ChunkId, ChunkMeta, Error, ErrorKind, Result};
 use tokio::task::JoinSet;
 
-use crate::error::{Failure, failed};
+use crate::error::{Failure, answered, failed};
 use crate::request::Lane;
 use crate::store::Inner;
+use crate::whole::Whole;
 
 /// So many pages without a key, and the service is going round in circles.
 const EMPTY_PAGES: u32 = 1000;
@@ -164,10 +165,16 @@ impl Inner {
                 Position { token: Some(token), .. } => request.continuation_token(token),
                 Position { last, .. } => request.set_start_after(last.clone()),
             };
+            let request = request.customize().interceptor(Whole("ListBucketResult"));
             let answer = async { request.send().await.map_err(|e| failed(op, query.doing, place, &e)) };
             let mut answer = operation.head(answer).await?;
             // Not by the number of keys: some give fewer, or none, and go on all the same.
-            let next = answer.next_continuation_token.take().filter(|_| answer.is_truncated() == Some(true));
+            let next = match (answer.is_truncated(), answer.next_continuation_token.take()) {
+                (Some(true), Some(token)) => Some(token),
+                // There is more, and no way to ask for it.
+                (Some(true), None) => return Err(answered(op, query.doing, place, 200, None, None)),
+                _ => None,
+            };
             let listed = answer.contents.take().unwrap_or_default().into_iter().filter_map(|object| {
                 let len = object.size().and_then(|len| u64::try_from(len).ok())?;
                 Some(Listed { key: object.key?, len })

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use selfenc_core::store::objects::{Cause, clean};
-use selfenc_core::store::{Error, ErrorKind, Result};
+use selfenc_core::store::{DEFAULT_MAX_CHUNK_LEN, Error, ErrorKind, Result};
 
 use aws_sdk_s3::primitives::ByteStream;
 
@@ -46,7 +46,9 @@ impl Inner {
             let answer = request.send();
             let answer = async { answer.await.map_err(|e| failed(operation.op, doing, place, &e)) };
             let found = operation.head(answer).await?;
-            let len = found.content_length().and_then(|len| u64::try_from(len).ok());
+            // Every S3 service gives both; the page of a proxy does not.
+            let len = found.content_length().filter(|_| found.e_tag().is_some());
+            let len = len.and_then(|len| u64::try_from(len).ok());
             len.ok_or_else(|| answered(operation.op, doing, place, 200, None, None))
         };
         match operation.send(send).await {
@@ -79,7 +81,7 @@ impl Inner {
                 let message = format!("its object has {len} bytes, more than the longest allowed, {max}");
                 return Err(Failure::local(Error::new(ErrorKind::Corrupt, op, message)));
             }
-            let bytes = operation.body(len, read(op, doing, found.body, len)).await?;
+            let bytes = operation.body(len, read(operation, doing, found.body, len)).await?;
             Ok(Object { bytes, tag })
         };
         absent_is_none(operation.send(send).await)
@@ -170,9 +172,15 @@ fn absent_is_none<T>(answer: Result<T, Failure>) -> Result<Option<T>, Failure> {
 }
 
 /// The whole body, of the length that was announced.
-async fn read(op: &'static str, doing: &str, mut body: ByteStream, len: u64) -> Result<Bytes, Failure> {
+async fn read(
+    operation: &Operation<'_>,
+    doing: &str,
+    mut body: ByteStream,
+    len: u64,
+) -> Result<Bytes, Failure> {
+    let op = operation.op;
     let (mut whole, mut parts, mut read) = (Bytes::new(), Vec::new(), 0);
-    while let Some(part) = body.next().await {
+    while let Some(part) = operation.piece(body.next()).await? {
         let part = part.map_err(|e| interrupted(op, doing, &e))?;
         read += part.len() as u64;
         if read > len {
@@ -184,20 +192,22 @@ async fn read(op: &'static str, doing: &str, mut body: ByteStream, len: u64) -> 
         } else if !part.is_empty() {
             // Copied, not kept: a part of a few bytes may hold a large buffer.
             if parts.is_empty() {
-                parts.reserve_exact(usize::try_from(len).unwrap_or_default());
+                // All at once, unless nobody would believe that so much comes.
+                parts.reserve_exact(usize::try_from(len.min(DEFAULT_MAX_CHUNK_LEN)).unwrap_or_default());
                 parts.extend_from_slice(&whole);
             }
             parts.extend_from_slice(&part);
         }
     }
     if read < len {
-        let message = format!("cannot {doing}: the answer ended after {read} of {len} bytes");
+        let message =
+            format!("cannot {doing}: the answer ended after {read} of {len} bytes; check the network");
         return Err(Failure::local(Error::new(ErrorKind::Unavailable, op, message)));
     }
     Ok(if parts.is_empty() { whole } else { parts.into() })
 }
 
-/// The failure that ended a body. The SDK's types for two of them are not to be had, so their texts tell.
+/// The failure that ended a body. The SDK's type for a wrong checksum is not to be had, so its text tells.
 fn interrupted(op: &'static str, doing: &str, e: &(dyn std::error::Error + 'static)) -> Failure {
     let cause = Cause::of(e);
     let mut innermost = e;
@@ -205,14 +215,12 @@ fn interrupted(op: &'static str, doing: &str, e: &(dyn std::error::Error + 'stat
         innermost = below;
     }
     let reason = innermost.to_string();
-    let (kind, again) = if reason.contains("checksum mismatch") {
-        (ErrorKind::Corrupt, Again::Once)
-    } else if reason.contains("throughput") {
-        (ErrorKind::Timeout, Again::Paced)
+    let (kind, again, remedy) = if reason.contains("checksum mismatch") {
+        (ErrorKind::Corrupt, Again::Once, "check the network, and whether the stored object is whole")
     } else {
-        (ErrorKind::Unavailable, Again::Paced)
+        (ErrorKind::Unavailable, Again::Paced, "check the network, and that the service runs")
     };
-    let message = format!("cannot {doing}: the answer broke off: {}", clean(&reason));
+    let message = format!("cannot {doing}: the answer broke off: {}; {remedy}", clean(&reason));
     let error = Error::new(kind, op, message).with_source(cause);
     let mut failure = Failure::local(error);
     failure.again = again;

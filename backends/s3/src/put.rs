@@ -35,6 +35,7 @@ impl Inner {
             PutStrategy::HeadThenPut => true,
         };
         let mut seen = if looks_first { Some(self.look(&operation, &key).await?) } else { None };
+        let mut refusal = None;
         for _ in 0..PUT_ATTEMPTS {
             let creates = self.creates.load(Ordering::Relaxed);
             let condition = match seen {
@@ -58,7 +59,10 @@ impl Inner {
                     return Ok(PutOutcome::Inserted);
                 }
                 // By whom, does not matter: its bytes follow from its name.
-                Err(failure) if failure.is_refused() => seen = Some(self.look(&operation, &key).await?),
+                Err(failure) if failure.is_refused() => {
+                    refusal = Some(failure.error);
+                    seen = Some(self.look(&operation, &key).await?);
+                }
                 Err(failure) if condition == Condition::Absent && failure.is_unsupported() => {
                     tracing::debug!(place = %self.requests.place(), "the service has no conditional writes");
                     self.creates.store(false, Ordering::Relaxed);
@@ -68,7 +72,11 @@ impl Inner {
             }
         }
         let message = "others put and delete this chunk all the time; try again later";
-        Err(Error::new(ErrorKind::Conflict, "put", message))
+        let error = Error::new(ErrorKind::Conflict, "put", message);
+        Err(match refusal {
+            Some(refusal) => error.with_source(refusal),
+            None => error,
+        })
     }
 
     /// The length of the chunk's object, if there is one.

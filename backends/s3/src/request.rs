@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use selfenc_core::store::{Error, ErrorKind, Pacer, Result, RetryPolicy};
 use tokio::sync::Semaphore;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::credentials::Renewable;
 use crate::error::{Again, Failure, Place, slow};
@@ -26,8 +26,8 @@ const ATTEMPTS_AT_A_STRANGER: u32 = 6;
 /// How long things may take.
 ///
 /// By default: 3 s to connect, 30 s for an attempt, 60 s for a whole operation with its retries and its wait
-/// for a turn, 20 s without a byte. Attempts and operations are given more by the length of what they
-/// carry, at 128 KiB/s.
+/// for a turn, 20 s without a byte of an object that is read. Attempts and operations are given more by the
+/// length of what they carry, at 128 KiB/s.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Timeouts {
     /// Until there is a connection.
@@ -36,7 +36,7 @@ pub struct Timeouts {
     pub attempt: Duration,
     /// For everything that one call of a store's method waits for.
     pub operation: Duration,
-    /// Without a byte in either direction.
+    /// Until the next bytes of an object that is read.
     pub stall: Duration,
 }
 
@@ -168,14 +168,16 @@ impl Operation<'_> {
             if !may_help {
                 return Err(failure);
             }
-            let has_next = (is_known || tried < ATTEMPTS_AT_A_STRANGER) && self.requests.take_retry() && {
+            if (is_known || tried < ATTEMPTS_AT_A_STRANGER) && self.requests.take_retry() {
                 let next = attempts.again_after(failure.pause);
-                timeout_at(self.deadline, next).await.unwrap_or(false)
-            };
-            if !has_next {
-                failure.error = failure.error.with_attempts(tried);
-                return Err(failure);
+                if timeout_at(self.deadline, next).await.unwrap_or(false) {
+                    continue;
+                }
+                // Not used.
+                self.requests.give_retry();
             }
+            failure.error = failure.error.with_attempts(tried);
+            return Err(failure);
         }
     }
 
@@ -217,15 +219,21 @@ impl Operation<'_> {
         self.within(after(limit), work).await
     }
 
+    /// Bounds the wait for the next piece of a body.
+    pub(crate) async fn piece<T>(&self, work: impl Future<Output = T>) -> Result<T, Failure> {
+        timeout(self.requests.timeouts.stall, work).await.map_err(|_| self.too_slow())
+    }
+
+    fn too_slow(&self) -> Failure {
+        Failure::local(Error::new(ErrorKind::Timeout, self.op, slow(&self.requests.place)))
+    }
+
     async fn within<T>(
         &self,
         end: Instant,
         work: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, Failure> {
-        timeout_at(end, work).await.unwrap_or_else(|_| {
-            let message = slow(&self.requests.place);
-            Err(Failure::local(Error::new(ErrorKind::Timeout, self.op, message)))
-        })
+        timeout_at(end, work).await.unwrap_or_else(|_| Err(self.too_slow()))
     }
 }
 

@@ -10,6 +10,8 @@ mod kinds;
 mod memory;
 mod names;
 mod round_trip;
+#[cfg(feature = "s3")]
+mod s3;
 mod secrecy;
 mod stores;
 mod support;

@@ -10,7 +10,8 @@ help() {
     cat <<'HELP'
 usage: scripts/garage.sh start | stop | test [ARGUMENT…] | run COMMAND [ARGUMENT…] | install
 
-start    starts a server and prints the variables by which the tests find it:
+start    starts a server and prints the variables by which the tests find it, and the
+         command and AWS's own tools as well (the bucket is called selfenc):
              eval "$(scripts/garage.sh start)"
 stop     stops that server and removes its data
 test     starts a server of its own, runs the conformance suite over it, stops it; the
@@ -80,6 +81,7 @@ export SELFENC_TEST_S3_ACCESS_KEY=$key
 export SELFENC_TEST_S3_SECRET_KEY=$secret
 export SELFENC_TEST_S3_KIND=garage
 ENV
+    for_everybody "$state"
     wait_ready "$state" "$admin" /health
 }
 

@@ -9,7 +9,8 @@ help() {
     cat <<'HELP'
 usage: scripts/minio.sh start | stop | test [ARGUMENT…] | run COMMAND [ARGUMENT…] | install
 
-start    starts a server and prints the variables by which the tests find it:
+start    starts a server and prints the variables by which the tests find it, and the
+         command and AWS's own tools as well (the bucket is called selfenc):
              eval "$(scripts/minio.sh start)"
 stop     stops that server and removes its data
 test     starts a server of its own, runs the tests that need one, stops it; the
@@ -65,6 +66,7 @@ export SELFENC_TEST_S3_SECRET_KEY=$secret
 export SELFENC_TEST_S3_KIND=minio
 export SELFENC_TEST_MINIO='$minio'
 ENV
+    for_everybody "$state"
     wait_ready "$state" "$port" /minio/health/ready
 }
 

@@ -81,6 +81,14 @@ stop_server() {
     rm -rf "$1"
 }
 
+# The variables that the command and AWS's own tools know, after those of the tests in the state folder $1.
+for_everybody() {
+    cat >>"$1/env" <<'ENV'
+export AWS_ENDPOINT_URL=$SELFENC_TEST_S3_ENDPOINT AWS_REGION=$SELFENC_TEST_S3_REGION
+export AWS_ACCESS_KEY_ID=$SELFENC_TEST_S3_ACCESS_KEY AWS_SECRET_ACCESS_KEY=$SELFENC_TEST_S3_SECRET_KEY
+ENV
+}
+
 # Waits until the server of the state folder $1 answers port $2, path $3, with 200. Fails if it ends
 # before, as it does if the port is taken meanwhile, or if it is not ready within a minute.
 wait_ready() {

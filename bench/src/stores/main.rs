@@ -64,7 +64,7 @@ impl Kind {
             Self::Sqlite => "rusqlite: WAL, FULL, a row per transaction",
             Self::Sled => "sled: insert, then flush",
             Self::ObjectStore => "LocalFileSystem with fsync",
-            Self::S3 => "AmazonS3 of object_store",
+            Self::S3 => "AmazonS3 of object_store, PutMode::Create",
         }
     }
 

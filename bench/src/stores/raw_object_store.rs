@@ -6,7 +6,7 @@ use std::time::Instant;
 use futures::{StreamExt, TryStreamExt, stream};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path as Key;
-use object_store::{ObjectStore, ObjectStoreExt};
+use object_store::{ObjectStore, ObjectStoreExt, PutMode};
 use selfenc::store::ChunkId;
 use selfenc_bench::Result;
 
@@ -15,16 +15,16 @@ use crate::chunks::Chunks;
 use crate::report::Run;
 
 pub(crate) async fn run(dir: &Path, chunks: &Chunks) -> Result<Run> {
-    measure(&LocalFileSystem::new_with_prefix(dir)?.with_fsync(true), chunks).await
+    measure(&LocalFileSystem::new_with_prefix(dir)?.with_fsync(true), PutMode::Overwrite, chunks).await
 }
 
 /// The same work as that of `ours`.
-pub(crate) async fn measure(store: &dyn ObjectStore, chunks: &Chunks) -> Result<Run> {
+pub(crate) async fn measure(store: &dyn ObjectStore, mode: PutMode, chunks: &Chunks) -> Result<Run> {
     let start = Instant::now();
     stream::iter(&chunks.items)
         .map(|(id, data)| {
-            let key = key(*id);
-            async move { store.put(&key, data.clone().into()).await }
+            let (key, mode) = (key(*id), mode.clone());
+            async move { store.put_opts(&key, data.clone().into(), mode.into()).await }
         })
         .buffer_unordered(IN_FLIGHT)
         .try_for_each(async |_| Ok(()))

@@ -2,6 +2,7 @@
 
 use std::env;
 
+use object_store::PutMode;
 use object_store::aws::AmazonS3Builder;
 use selfenc_bench::Result;
 
@@ -9,12 +10,13 @@ use crate::chunks::Chunks;
 use crate::raw_object_store;
 use crate::report::Run;
 
-/// One run in `bucket`, by the same variables of the environment as ours, which is cleared afterwards.
+/// One run in `bucket`, by the same variables of the environment as ours. Puts have the condition that ours
+/// have. What was put is removed afterwards.
 pub(crate) async fn run(bucket: &str, chunks: &Chunks) -> Result<Run> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let is_plain = env::var("AWS_ENDPOINT_URL").is_ok_and(|url| url.starts_with("http://"));
     let store = AmazonS3Builder::from_env().with_bucket_name(bucket).with_allow_http(is_plain).build()?;
-    let run = raw_object_store::measure(&store, chunks).await;
+    let run = raw_object_store::measure(&store, PutMode::Create, chunks).await;
     raw_object_store::clear(&store, chunks).await?;
     run
 }

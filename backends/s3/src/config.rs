@@ -149,12 +149,12 @@ impl S3Config {
     /// Everything below `prefix`, such as `backups/laptop`; slashes around it do not matter.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidInput`] for empty parts, `.`, `..`, control characters, and more than 500 bytes
-    /// (a key has at most 1024).
+    /// [`ErrorKind::InvalidInput`] for empty parts, `.`, `..`, control characters, and more than 499 bytes
+    /// (a key has at most 1024, and that of the longest root's name takes 525).
     pub fn with_prefix(mut self, prefix: &str) -> Result<Self> {
         let trimmed = prefix.trim_matches('/');
         let is_part = |part: &str| !matches!(part, "" | "." | "..");
-        let is_fine = trimmed.len() <= 500
+        let is_fine = trimmed.len() <= 499
             && !trimmed.contains(char::is_control)
             && (trimmed.is_empty() || trimmed.split('/').all(is_part));
         if !is_fine {
@@ -203,7 +203,7 @@ impl S3Config {
 
     /// A ready client. Its addresses, credentials and connections are used; endpoint, region, path style,
     /// credentials, certificates and checksums set here are not. It is told not to retry, since the store
-    /// does, and its answers are bounded.
+    /// does, and its answers are bounded. One without an HTTP client gets that of this crate.
     #[must_use]
     pub fn with_client(mut self, client: Client) -> Self {
         self.client = Some(client);
@@ -399,6 +399,7 @@ impl S3Config {
         let region = self.region.clone();
         let region = region.or_else(|| variable("AWS_REGION")).or_else(|| variable("AWS_DEFAULT_REGION"));
         let region = region.unwrap_or_else(|| REGION.to_owned());
+        check_region(&region)?;
         let is_aws = endpoint.is_none();
         let credentials = self.credentials.clone().unwrap_or_else(Credentials::usual);
         let keys = credentials.into_renewable(&region, is_aws).await;
@@ -437,6 +438,16 @@ fn checked_endpoint(endpoint: &str) -> Result<String> {
         return Ok(endpoint.trim_end_matches('/').to_owned());
     }
     let message = "an endpoint is http://HOST:PORT or https://HOST:PORT, without a user or a query";
+    Err(Error::new(ErrorKind::InvalidInput, "open", message))
+}
+
+/// Refuses what does not go into a signature: the SDK would panic at a line break.
+fn check_region(region: &str) -> Result<()> {
+    let is_part = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'/' | b',');
+    if !region.is_empty() && region.bytes().all(is_part) {
+        return Ok(());
+    }
+    let message = format!("{region:.40?} cannot be the name of a region; it is like us-east-1");
     Err(Error::new(ErrorKind::InvalidInput, "open", message))
 }
 

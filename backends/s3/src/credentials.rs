@@ -68,7 +68,7 @@ impl Credentials {
     /// The environment if it has keys, and otherwise the chain, where it is built in.
     pub(crate) fn usual() -> Self {
         #[cfg(feature = "credentials-chain")]
-        if env::var_os("AWS_ACCESS_KEY_ID").is_none() {
+        if env::var_os("AWS_ACCESS_KEY_ID").is_none_or(|key| key.is_empty()) {
             return Self::chain();
         }
         Self::env()

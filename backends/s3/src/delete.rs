@@ -1,8 +1,9 @@
 //! Batches of deletes: in one request where the service takes that, in whichever form it takes it.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use aws_sdk_s3::config::http::HttpRequest;
 use aws_sdk_s3::types::{Delete, ObjectIdentifier};
@@ -95,7 +96,7 @@ impl Inner {
                     let (again, lost): (Vec<_>, Vec<_>) =
                         answers.into_iter().partition(|(_, failure)| failure.again == Again::Paced);
                     failed.extend(lost.into_iter().map(|(key, f)| (key, f.error)));
-                    if !again.is_empty() && !attempts.again().await {
+                    if !again.is_empty() && !operation.again(&mut attempts, Duration::ZERO).await {
                         failed.extend(again.into_iter().map(|(key, f)| (key, attempts.give_up(f.error))));
                         break;
                     }
@@ -111,12 +112,21 @@ impl Inner {
         failed
     }
 
-    /// One by one; in one operation each, since they are many.
+    /// One by one; in one operation each, since they are many. Once one has waited in vain, the rest, which
+    /// would as well, are given up.
     async fn remove_each(&self, op: &'static str, keys: Vec<String>) -> HashMap<String, Error> {
+        let silence = &OnceLock::<Error>::new();
         let each = stream::iter(keys).map(|key| async move {
+            if let Some(e) = silence.get() {
+                return Some((key, e.repeat()));
+            }
             let operation = self.begin(op, Lane::Maintenance, 0);
             let removed = self.delete_object(&operation, &key, "remove the object of a chunk").await;
-            removed.err().map(|failure| (key, failure.error))
+            let e = removed.err()?.error;
+            if e.kind() == ErrorKind::Timeout {
+                let _ = silence.set(e.repeat());
+            }
+            Some((key, e))
         });
         each.buffer_unordered(REQUESTS).filter_map(std::future::ready).collect().await
     }

@@ -72,9 +72,9 @@ impl Failure {
         matches!(self.code(), Some("ExpiredToken" | "TokenRefreshRequired"))
     }
 
-    /// The body of the answer ended too soon. Then only what its status says to try again is believed.
+    /// The body of the answer ended too soon. Its status will do, but of those that say next to nothing.
     fn broke_off(&mut self, op: &'static str, doing: &str) {
-        if let (Again::Never, Some(status)) = (self.again, self.status) {
+        if let (Again::Never, Some(status @ (400 | 404))) = (self.again, self.status) {
             let help = "check the network, and that the service runs";
             let message = format!("cannot {doing}: the answer broke off after its status {status}; {help}");
             let cause = Answer { status, code: None, request: None };

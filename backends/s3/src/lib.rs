@@ -38,7 +38,7 @@
 //! Keys come from `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and `AWS_SESSION_TOKEN`. With the feature
 //! `credentials-chain` and without the first, AWS's own chain is asked: profiles, SSO, web identities, and
 //! at AWS itself the roles of containers and machines. No address of a machine of AWS is ever asked with
-//! fixed keys, keys from the environment, or another endpoint.
+//! fixed keys, keys from the environment, or another endpoint, unless a profile says so.
 //!
 //! # What a service keeps
 //!

@@ -70,6 +70,7 @@ pub(crate) fn objects(
         position: Some(Position { token: None, last: start }),
         inner,
         ahead: JoinSet::new(),
+        circle: Circle::default(),
         empty: 0,
     };
     let pages = stream::try_unfold(pages, async |mut pages| {
@@ -106,7 +107,29 @@ struct Pages {
     position: Option<Position>,
     /// The next page, which is read while this one is used; given up when the listing is dropped.
     ahead: JoinSet<Result<Page>>,
+    circle: Circle,
     empty: u32,
+}
+
+/// Finds out when tokens repeat, in a circle of any length, and keeps one of them only: after Brent.
+#[derive(Debug, Default)]
+struct Circle {
+    kept: Option<String>,
+    since: u64,
+    keep_for: u64,
+}
+
+impl Circle {
+    fn is_closed_by(&mut self, token: &str) -> bool {
+        if self.kept.as_deref() == Some(token) {
+            return true;
+        }
+        self.since += 1;
+        if self.since > self.keep_for {
+            *self = Self { kept: Some(token.to_owned()), since: 0, keep_for: self.since * 2 };
+        }
+        false
+    }
 }
 
 impl Pages {
@@ -124,8 +147,7 @@ impl Pages {
         self.empty = if page.objects.is_empty() { self.empty + 1 } else { 0 };
         let before = self.position.take();
         if let Some(token) = page.next {
-            let repeats = before.as_ref().and_then(|before| before.token.as_ref()) == Some(&token);
-            if repeats || self.empty >= EMPTY_PAGES {
+            if self.circle.is_closed_by(&token) || self.empty >= EMPTY_PAGES {
                 let message = "the service gives the same page of a listing again and again";
                 return Err(Error::new(ErrorKind::Other, self.query.op, message));
             }
@@ -169,17 +191,21 @@ impl Inner {
             let answer = async { request.send().await.map_err(|e| failed(op, query.doing, place, &e)) };
             let mut answer = operation.head(answer).await?;
             // Not by the number of keys: some give fewer, or none, and go on all the same.
-            let next = match (answer.is_truncated(), answer.next_continuation_token.take()) {
-                (Some(true), Some(token)) => Some(token),
+            let token = answer.next_continuation_token.take().filter(|token| !token.is_empty());
+            let next = match (answer.is_truncated(), token) {
+                (Some(false), _) | (None, None) => None,
+                (_, Some(token)) => Some(token),
                 // There is more, and no way to ask for it.
                 (Some(true), None) => return Err(answered(op, query.doing, place, 200, None, None)),
-                _ => None,
             };
-            let listed = answer.contents.take().unwrap_or_default().into_iter().filter_map(|object| {
+            let listed = answer.contents.take().unwrap_or_default().into_iter().map(|object| {
                 let len = object.size().and_then(|len| u64::try_from(len).ok())?;
                 Some(Listed { key: object.key?, len })
             });
-            Ok(Page { objects: listed.collect(), next })
+            // One that is not listed in full must not be left out, as if it were not there.
+            let objects = listed.collect::<Option<_>>();
+            let objects = objects.ok_or_else(|| answered(op, query.doing, place, 200, None, None))?;
+            Ok(Page { objects, next })
         };
         operation.send(send).await
     }

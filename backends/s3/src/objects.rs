@@ -74,7 +74,9 @@ impl Inner {
             let len = found.content_length().and_then(|len| u64::try_from(len).ok());
             // Every S3 service gives both; the page of a proxy does not. Without a length nobody could
             // tell where the object was cut.
-            let (Some(len), Some(tag)) = (len, found.e_tag().map(str::to_owned)) else {
+            // Nor is a part that nobody asked for the object.
+            let (Some(len), Some(tag), None) = (len, found.e_tag().map(str::to_owned), found.content_range())
+            else {
                 return Err(answered(op, doing, place, 200, None, None));
             };
             if len > max {

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use selfenc_core::store::{Error, ErrorKind, Pacer, Result, RetryPolicy};
+use selfenc_core::store::{Attempts, Error, ErrorKind, Pacer, Result, RetryPolicy};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -83,7 +83,7 @@ impl Requests {
         renewable: Option<Renewable>,
     ) -> Self {
         let permits = |wanted: usize| wanted.clamp(1, Semaphore::MAX_PERMITS);
-        let most_retries = (RETRIES_PER_REQUEST * permits(data) as u64).max(LEAST_RETRIES);
+        let most_retries = RETRIES_PER_REQUEST.saturating_mul(permits(data) as u64).max(LEAST_RETRIES);
         Self {
             data: Semaphore::new(permits(data)),
             maintenance: Semaphore::new(permits(maintenance)),
@@ -120,7 +120,7 @@ impl Requests {
     }
 
     fn give_retry(&self) {
-        let give = |left: u64| (left < self.most_retries).then_some(left + 1);
+        let give = |left: u64| (left < self.most_retries).then(|| left + 1);
         let _ = self.retries.fetch_update(Ordering::Relaxed, Ordering::Relaxed, give);
     }
 }
@@ -163,14 +163,14 @@ impl Operation<'_> {
             if failure.is_expired()
                 && let (Some(renewable), Some(generation)) = (&self.requests.renewable, generation)
             {
-                renewable.renew(generation).await;
+                // Behind somebody who is asking for new ones, as long as that takes.
+                let _ = timeout_at(self.deadline, renewable.renew(generation)).await;
             }
             if !may_help {
                 return Err(failure);
             }
             if (is_known || tried < ATTEMPTS_AT_A_STRANGER) && self.requests.take_retry() {
-                let next = attempts.again_after(failure.pause);
-                if timeout_at(self.deadline, next).await.unwrap_or(false) {
+                if self.again(&mut attempts, failure.pause).await {
                     continue;
                 }
                 // Not used.
@@ -179,6 +179,11 @@ impl Operation<'_> {
             failure.error = failure.error.with_attempts(tried);
             return Err(failure);
         }
+    }
+
+    /// Waits for the next of somebody's own attempts, unless it would begin after the deadline.
+    pub(crate) async fn again(&self, attempts: &mut Attempts<'_>, least: Duration) -> bool {
+        timeout_at(self.deadline, attempts.again_after(least)).await.unwrap_or(false)
     }
 
     /// One attempt, while it holds a permit.

@@ -90,7 +90,8 @@ impl Inner {
         let condition = before.map_or(Condition::Absent, |before| Condition::Tag(before.tag.clone()));
         let (key, doing) = (self.names.root(name), "write the object of the root");
         let mut attempts = self.requests.pacer().start("swap");
-        let mut may_have_landed = false;
+        // The error of an attempt that may have landed, or may yet: it counts for more than a later one.
+        let mut unknown = None;
         loop {
             let data = record.bytes();
             let put = operation.once(|| self.put_object_once(operation, &key, &data, &condition, doing));
@@ -98,24 +99,29 @@ impl Inner {
             // Of an update of what has been removed from the bucket since, S3 says that it is not there.
             let is_refused = failure.is_refused() || failure.is_absent();
             if !is_refused && !failure.error.is_transient() {
-                return Err(failure.into());
+                return Err(unknown.unwrap_or(failure.error));
             }
             // Refused, or the answer was lost: what is there tells. If that cannot be read, the caller
             // has to find out.
-            let Ok(now) = self.fetch(operation, name).await else { return Err(failure.into()) };
+            let Ok(now) = self.fetch(operation, name).await else {
+                return Err(unknown.unwrap_or(failure.error));
+            };
             if now.as_ref().is_some_and(|now| now.record == *record) {
                 return Ok(done());
             }
-            may_have_landed |= !is_refused && failure.error.kind() != ErrorKind::Conflict;
+            let is_known = is_refused || failure.error.kind() == ErrorKind::Conflict;
+            let may_have_landed = !is_known || unknown.is_some();
+            let error = unknown.filter(|_| is_known).unwrap_or(failure.error);
             if !Found::is_same(now.as_ref(), before) {
                 if may_have_landed && !now.as_ref().is_some_and(|now| now.record.is_rival(record)) {
-                    return Err(failure.into());
+                    return Err(error);
                 }
                 return Ok(Swap::Conflict(Found::root(now.as_ref())));
             }
-            if !attempts.again_after(failure.pause).await {
-                return Err(attempts.give_up(failure.error));
+            if !operation.again(&mut attempts, failure.pause).await {
+                return Err(attempts.give_up(error));
             }
+            unknown = may_have_landed.then_some(error);
         }
     }
 

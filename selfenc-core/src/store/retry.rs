@@ -137,14 +137,14 @@ impl Attempts<'_> {
         self.again_after(Duration::ZERO).await
     }
 
-    /// The same, and waits no less than `least`, as a service may ask.
+    /// The same, after waiting for `least`, as a service may ask of many at once.
     pub async fn again_after(&mut self, least: Duration) -> bool {
         self.made += 1;
         let policy = &self.pacer.policy;
         if self.made >= policy.attempts {
             return false;
         }
-        let delay = self.pacer.delay(self.made).max(least);
+        let delay = self.pacer.delay(self.made).saturating_add(least);
         if self.started.elapsed().saturating_add(delay) > policy.budget {
             return false;
         }
@@ -180,6 +180,22 @@ mod tests {
             assert!(delays.iter().any(|delay| *delay < bound / 10), "{made}");
             assert!(delays.iter().any(|delay| *delay > bound / 10 * 9), "{made}");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn those_who_were_asked_to_wait_do_not_return_together() {
+        let least = Duration::from_secs(1);
+        let pacer = Pacer::new(RetryPolicy::new().with_seed(1));
+        let mut waits = Vec::new();
+        for _ in 0..20 {
+            let begun = Instant::now();
+            assert!(pacer.start("get").again_after(least).await);
+            waits.push(begun.elapsed());
+        }
+        assert!(waits.iter().all(|wait| *wait >= least));
+        waits.sort_unstable();
+        waits.dedup();
+        assert!(waits.len() > 10, "{waits:?}");
     }
 
     #[test]

@@ -160,9 +160,25 @@ impl Signals {
     }
 }
 
-/// Logs what `RUST_LOG` asks for, and nothing without it.
+/// Crates of the AWS SDK that log bodies, names of objects or values of profiles when they are asked for all
+/// they have.
+const TALKATIVE: [&str; 9] = [
+    "aws_config",
+    "aws_runtime",
+    "aws_sdk_s3",
+    "aws_sdk_sso",
+    "aws_sdk_ssooidc",
+    "aws_sdk_sts",
+    "aws_sigv4",
+    "aws_smithy_http_client",
+    "aws_smithy_runtime",
+];
+
+/// Logs what `RUST_LOG` asks for, but for what may hold secrets, and nothing without it.
 fn log_to_stderr() {
     if let Ok(filter) = tracing_subscriber::EnvFilter::try_from_default_env() {
+        let quiet = TALKATIVE.iter().filter_map(|name| format!("{name}=warn").parse().ok());
+        let filter = quiet.fold(filter, tracing_subscriber::EnvFilter::add_directive);
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(false).init();
     }
 }

@@ -87,7 +87,7 @@ impl Inner {
         record: &RootRecord,
     ) -> Result<Swap> {
         let done = || Swap::Done(record.root().map(|root| root.version));
-        let condition = before.map_or(Condition::Absent, |before| Condition::Tag(before.tag.clone()));
+        let mut condition = before.map_or(Condition::Absent, |before| Condition::Tag(before.tag.clone()));
         let (key, doing) = (self.names.root(name), "write the object of the root");
         let mut attempts = self.requests.pacer().start("swap");
         // The error of an attempt that may have landed, or may yet: it counts for more than a later one.
@@ -122,6 +122,8 @@ impl Inner {
                 return Err(attempts.give_up(error));
             }
             unknown = may_have_landed.then_some(error);
+            // Some services give an object a new tag though it is the same.
+            condition = now.map_or(condition, |now| Condition::Tag(now.tag));
         }
     }
 

@@ -14,9 +14,9 @@ pub(crate) struct Chunks {
 }
 
 impl Chunks {
-    /// The two lengths that are measured: 4096 chunks of 4 KiB, 128 of 1 MiB.
-    pub(crate) fn sizes() -> [Self; 2] {
-        [Self::new(4 << 10, 4096), Self::new(1 << 20, 128)]
+    /// The two lengths that are measured: 4096 chunks of 4 KiB, and `large` of 1 MiB.
+    pub(crate) fn sizes(large: usize) -> [Self; 2] {
+        [Self::new(4 << 10, 4096), Self::new(1 << 20, large)]
     }
 
     fn new(len: usize, count: usize) -> Self {

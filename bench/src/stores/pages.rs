@@ -20,7 +20,7 @@ pub(crate) async fn measure(dir: &Path, rounds: u32) -> Result<()> {
         "| chunks         | page   | puts     | put            | get            | list           | file, MiB |"
     );
     println!("|---|---|---|--:|--:|--:|--:|");
-    for chunks in Chunks::sizes() {
+    for chunks in Chunks::sizes(128) {
         // Round by round over all settings, so that a slow minute slows them all.
         let settings: Vec<_> = PAGES.iter().flat_map(|page| [(*page, true), (*page, false)]).collect();
         let mut runs = vec![Vec::new(); settings.len()];

@@ -15,11 +15,16 @@ use crate::chunks::Chunks;
 use crate::report::Run;
 
 pub(crate) async fn run(dir: &Path, chunks: &Chunks) -> Result<Run> {
-    measure(&LocalFileSystem::new_with_prefix(dir)?.with_fsync(true), PutMode::Overwrite, chunks).await
+    measure(&LocalFileSystem::new_with_prefix(dir)?.with_fsync(true), PutMode::Overwrite, flat, chunks).await
 }
 
 /// The same work as that of `ours`.
-pub(crate) async fn measure(store: &dyn ObjectStore, mode: PutMode, chunks: &Chunks) -> Result<Run> {
+pub(crate) async fn measure(
+    store: &dyn ObjectStore,
+    mode: PutMode,
+    key: fn(ChunkId) -> Key,
+    chunks: &Chunks,
+) -> Result<Run> {
     let start = Instant::now();
     stream::iter(&chunks.items)
         .map(|(id, data)| {
@@ -54,7 +59,7 @@ pub(crate) async fn measure(store: &dyn ObjectStore, mode: PutMode, chunks: &Chu
 }
 
 /// Removes what was measured.
-pub(crate) async fn clear(store: &dyn ObjectStore, chunks: &Chunks) -> Result<()> {
+pub(crate) async fn clear(store: &dyn ObjectStore, key: fn(ChunkId) -> Key, chunks: &Chunks) -> Result<()> {
     let keys: Vec<_> = chunks.items.iter().map(|(id, _)| Ok(key(*id))).collect();
     Ok(store.delete_stream(stream::iter(keys).boxed()).try_for_each(async |_| Ok(())).await?)
 }
@@ -63,6 +68,12 @@ fn folder() -> Key {
     Key::from("raw")
 }
 
-fn key(id: ChunkId) -> Key {
+fn flat(id: ChunkId) -> Key {
     folder().join(id.to_string())
+}
+
+/// As ours are: a service may make a folder of each part.
+pub(crate) fn in_shards(id: ChunkId) -> Key {
+    let digits = id.to_string();
+    folder().join("chunks").join(&digits[..2]).join(&digits[2..])
 }

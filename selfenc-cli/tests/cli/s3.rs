@@ -110,6 +110,24 @@ fn a_file_goes_there_and_back() {
     assert!(wrong.contains("AWS_SECRET_ACCESS_KEY") && !wrong.contains("0123456789"), "{wrong}");
 }
 
+/// Who asks for all logs gets no key, no signature and no whole name of a chunk.
+#[test]
+fn logs_hold_no_secret() {
+    let Some(minio) = started() else { return };
+    let (home, url) = (Home::new(), url(minio.port));
+    home.write("data", &random(3 * CHUNK, 4));
+    let mut command = encrypt(&home, &minio, "data", &url);
+    let output = command.env("RUST_LOG", "trace").output().unwrap();
+    assert!(output.status.success());
+    let logs = String::from_utf8_lossy(&output.stderr);
+    assert!(logs.contains("selfenc"), "they are there: {logs}");
+    let name = fs::read_dir(minio.objects().join("some/files/chunks")).unwrap().next().unwrap().unwrap();
+    let rest = fs::read_dir(name.path()).unwrap().next().unwrap().unwrap().file_name();
+    for secret in [&minio.secret, rest.to_str().unwrap(), "Signature=", "Credential="] {
+        assert!(!logs.contains(secret), "{secret} in {logs}");
+    }
+}
+
 #[test]
 fn encryption_survives_that_the_server_is_killed() {
     let Some(mut minio) = started() else { return };

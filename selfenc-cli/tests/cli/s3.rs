@@ -115,7 +115,7 @@ fn a_file_goes_there_and_back() {
 fn logs_hold_no_secret() {
     let Some(minio) = started() else { return };
     let (home, url) = (Home::new(), url(minio.port));
-    home.write("data", &random(3 * CHUNK, 4));
+    home.write("data", random(3 * CHUNK, 4));
     let mut command = encrypt(&home, &minio, "data", &url);
     let output = command.env("RUST_LOG", "trace").output().unwrap();
     assert!(output.status.success());

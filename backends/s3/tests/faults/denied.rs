@@ -217,13 +217,15 @@ async fn a_token_that_is_always_expired_is_asked_for_once_more() {
 async fn a_token_is_asked_for_by_one_of_many() {
     let (bench, asked) = counting().await;
     let (id, data) = bench.stored(0).await;
-    bench.proxy.rule(GET, Times::First(8), Action::error(400, "ExpiredToken"));
-    bench.proxy.rule(GET, Times::Always, Action::Delay(std::time::Duration::from_millis(50)));
+    let expired = Rule::new(GET, Times::Always, Action::error(400, "ExpiredToken"));
+    bench.proxy.add(expired.with_header("x-amz-security-token", format!("{TOKEN}-0")));
     let all = (0..8).map(|_| bench.store.get(id));
     for got in futures::future::join_all(all).await {
         assert!(got.unwrap().as_ref() == Some(&data));
     }
-    assert_eq!((bench.count(GET), asked.load(Ordering::SeqCst)), (16, 2));
+    let count = bench.count(GET);
+    assert!((9..=16).contains(&count), "some may have come after the new token: {count}");
+    assert_eq!(asked.load(Ordering::SeqCst), 2);
 }
 
 /// The service's clock is ten minutes ahead: the SDK learns it from the answer.

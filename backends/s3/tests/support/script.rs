@@ -22,6 +22,7 @@ pub enum Times {
 pub struct Rule {
     kinds: &'static [Kind],
     key: String,
+    header: Option<(&'static str, String)>,
     times: Times,
     action: Action,
     matched: usize,
@@ -29,7 +30,7 @@ pub struct Rule {
 
 impl Rule {
     pub fn new(kinds: &'static [Kind], times: Times, action: Action) -> Self {
-        Self { kinds, key: String::new(), times, action, matched: 0 }
+        Self { kinds, key: String::new(), header: None, times, action, matched: 0 }
     }
 
     /// Only requests whose [key](Seen::key) holds this.
@@ -38,8 +39,17 @@ impl Rule {
         self
     }
 
+    /// Only requests with this value of this header.
+    pub fn with_header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.header = Some((name, value.into()));
+        self
+    }
+
     fn meet(&mut self, seen: &Seen) -> Option<Action> {
         if !self.kinds.contains(&seen.kind) || !seen.key.contains(&self.key) {
+            return None;
+        }
+        if self.header.as_ref().is_some_and(|(name, value)| seen.header(name) != value) {
             return None;
         }
         self.matched += 1;

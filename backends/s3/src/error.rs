@@ -12,8 +12,9 @@ use http_body_util::LengthLimitError;
 use selfenc_core::store::objects::{Cause, clean};
 use selfenc_core::store::{Error, ErrorKind};
 
-/// No service is believed when it asks for a longer pause.
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// No service is believed when it asks for a longer pause: MinIO asks for 60 s while it starts, and is there
+/// after one.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// A code is shown and compared up to this length; those of S3 are shorter.
 const MAX_CODE_LEN: usize = 64;

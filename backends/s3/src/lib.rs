@@ -55,7 +55,8 @@
 //!
 //! Each request is sent up to 10 times, with full jitter from 100 ms to 10 s, within 60 s, as long as the
 //! store has retries left: each success gives one back, so that a service in trouble is not flooded. The
-//! SDK's own retries are off. Reading a body counts: what breaks off is read anew. 32 requests for chunks
+//! SDK's own retries are off. A service that has never answered gets six attempts, and one that asks for a
+//! pause at most 5 s of it. Reading a body counts: what breaks off is read anew. 32 requests for chunks
 //! and 4 for listing and deleting run at a time. No answer is longer than the longest chunk and some
 //! MiB, and no error longer than 64 KiB.
 //!

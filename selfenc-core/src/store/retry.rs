@@ -71,14 +71,6 @@ impl RetryPolicy {
     }
 }
 
-impl RetryPolicy {
-    /// How many attempts it makes at most.
-    #[must_use]
-    pub const fn max_attempts(&self) -> u32 {
-        self.attempts
-    }
-}
-
 impl Default for RetryPolicy {
     fn default() -> Self {
         Self::new()

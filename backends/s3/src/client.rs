@@ -95,10 +95,12 @@ pub(crate) struct Peer {
 
 impl Peer {
     pub(crate) fn of(endpoint: Option<&str>) -> Self {
-        Self {
-            is_loopback: endpoint.is_some_and(is_loopback),
-            is_plain: endpoint.is_some_and(|endpoint| endpoint.starts_with("http://")),
-        }
+        Self { is_loopback: endpoint.is_some_and(is_loopback), is_plain: endpoint.is_some_and(is_plain) }
+    }
+
+    /// Whether nobody on the way can read or change anything.
+    pub(crate) fn is_private(self) -> bool {
+        self.is_loopback || !self.is_plain
     }
 }
 
@@ -143,6 +145,11 @@ pub(crate) fn check_pem(pem: &[u8]) -> Result<()> {
     if store.is_empty() { Err(invalid(&"there is none in it")) } else { Ok(()) }
 }
 
+/// Whether an endpoint is spoken to without TLS.
+fn is_plain(endpoint: &str) -> bool {
+    endpoint.parse::<http::Uri>().is_ok_and(|uri| uri.scheme() == Some(&http::uri::Scheme::HTTP))
+}
+
 /// Whether an endpoint is this machine.
 fn is_loopback(endpoint: &str) -> bool {
     let Ok(uri) = endpoint.parse::<http::Uri>() else { return false };
@@ -165,6 +172,18 @@ mod tests {
         }
         for no in ["http://10.0.0.1", "http://localhost.example.org", "127.0.0.1.evil", "http://h:1"] {
             assert!(!is_loopback(no), "{no}");
+        }
+    }
+
+    #[test]
+    fn only_tls_and_this_machine_are_private() {
+        let is_private = |endpoint| Peer::of(endpoint).is_private();
+        assert!(is_private(None), "AWS");
+        for yes in ["https://10.0.0.1", "HTTPS://h:1", "http://127.0.0.1:9000", "http://localhost"] {
+            assert!(is_private(Some(yes)), "{yes}");
+        }
+        for no in ["http://10.0.0.1:9000", "HTTP://minio:9000", "http://localhost.example.org"] {
+            assert!(!is_private(Some(no)), "{no}");
         }
     }
 

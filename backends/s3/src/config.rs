@@ -13,11 +13,12 @@ use selfenc_core::store::{
 };
 use tokio::sync::OnceCell;
 
-use crate::client::{Bounds, ClientSettings, adopted, check_pem, client};
+use crate::client::{Bounds, ClientSettings, Peer, adopted, check_pem, client};
 use crate::credentials::Credentials;
 use crate::delete::Rung;
 use crate::encryption::Encryption;
 use crate::error::Place;
+use crate::guard::Guard;
 use crate::open::find_or_make;
 use crate::put::PutStrategy;
 use crate::request::{Requests, Timeouts};
@@ -42,12 +43,17 @@ const DIRECTORY_BUCKET: &str = "--x-s3";
 const REGION: &str = "us-east-1";
 
 /// Whether checksums beside the name of a chunk are sent and asked for.
+///
+/// A service that checks a put's CRC32 gives it back. Over TLS, and to this machine itself, the body is then
+/// no longer hashed for the signature: that costs more than all else here. A client that was
+/// [given](S3Config::with_client) goes on as it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Checksums {
-    /// For AWS itself, and not for other services, some of which refuse them.
+    /// For AWS itself. Other services, some of which refuse them, are asked when a store is opened, with the
+    /// trial of their conditions; puts carry one if they check it.
     #[default]
     Auto,
-    /// With every object.
+    /// With every object, and asked for.
     WhenSupported,
     /// Only where S3 demands one: in a batch of deletes.
     WhenRequired,
@@ -348,20 +354,25 @@ impl S3Config {
             connect: self.timeouts.connect,
             answer: self.max_chunk_len.max(MAX_RECORD_LEN).saturating_add(ANSWER_MARGIN),
         };
-        let (client, renewable, endpoint) = match &self.client {
+        let (client, renewable, endpoint, guard) = match &self.client {
             Some(client) => {
                 let client = client.clone();
                 let client = off_the_executor(op, move || Ok(adopted(&client, bounds))).await?;
-                (client, None, None)
+                (client, None, None, Guard::new(false))
             }
             None => {
                 let (settings, keys) = self.client_settings().await?;
                 let (kept, endpoint) = (keys.clone(), settings.endpoint.clone());
+                let is_private = Peer::of(endpoint.as_deref()).is_private();
+                let guard = Guard::new(is_private && self.checksums != Checksums::WhenRequired);
+                if settings.checksums {
+                    guard.ask();
+                }
                 let client = off_the_executor(op, move || {
                     settings.ca_pem.as_deref().map_or(Ok(()), check_pem)?;
                     Ok(client(settings, keys, bounds))
                 });
-                (client.await?, Some(kept), endpoint)
+                (client.await?, Some(kept), endpoint, guard)
             }
         };
         let endpoint = endpoint.unwrap_or_else(|| {
@@ -380,6 +391,7 @@ impl S3Config {
             strategy: self.strategy,
             duplicates: DuplicateRate::default(),
             kept_as: self.kept_as,
+            guard,
             rung: Rung::default(),
             in_flight: self.in_flight,
             page: i32::from(self.page),

@@ -76,6 +76,7 @@ mod destroy;
 mod encryption;
 mod error;
 mod factory;
+mod guard;
 mod list;
 mod objects;
 mod open;

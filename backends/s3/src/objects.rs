@@ -1,12 +1,16 @@
 //! The requests that a store is made of. Each is sent as often as its operation allows.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use bytes::Bytes;
 use selfenc_core::store::objects::{Cause, clean};
 use selfenc_core::store::{DEFAULT_MAX_CHUNK_LEN, Error, ErrorKind, Result};
 
+use aws_sdk_s3::config::{Builder, RequestChecksumCalculation};
 use aws_sdk_s3::primitives::ByteStream;
 
 use crate::error::{Again, Failure, answered, failed};
+use crate::guard::Form;
 use crate::request::{Lane, Operation};
 use crate::store::Inner;
 
@@ -25,6 +29,14 @@ pub(crate) struct Object {
     pub(crate) bytes: Bytes,
     /// Names a version for `Condition::Tag`; never a checksum.
     pub(crate) tag: String,
+}
+
+/// What a service says of an object that it has written.
+#[derive(Debug)]
+struct Written {
+    tag: String,
+    /// Whether it knows the CRC32 that it was sent.
+    is_checked: bool,
 }
 
 impl Inner {
@@ -100,7 +112,20 @@ impl Inner {
         condition: &Condition,
         doing: &str,
     ) -> Result<String, Failure> {
-        operation.send(|| self.put_object_once(operation, key, data, condition, doing)).await
+        // Some services look at what they got only once it is in its place. Then it is there, and damaged:
+        // it is to be replaced, and not to be taken for the object.
+        let is_damaged = AtomicBool::new(false);
+        let send = || async {
+            let condition = match condition {
+                Condition::Absent if is_damaged.load(Ordering::Relaxed) => &Condition::Any,
+                condition => condition,
+            };
+            let put = self.put_object_once(operation, key, data, condition, doing).await;
+            let is_corrupt = matches!(&put, Err(failure) if failure.error.kind() == ErrorKind::Corrupt);
+            is_damaged.fetch_or(is_corrupt, Ordering::Relaxed);
+            put
+        };
+        operation.send(send).await
     }
 
     /// One attempt of the same.
@@ -112,6 +137,24 @@ impl Inner {
         condition: &Condition,
         doing: &str,
     ) -> Result<String, Failure> {
+        let sent = self.guard.form();
+        let mut answer = self.put_object_as(sent, operation, key, data, condition, doing).await;
+        if self.guard.learn(sent, answer.as_ref().map(|written| written.is_checked)) {
+            tracing::debug!(place = %self.requests.place(), ?sent, "the service does not take this form of a put");
+            answer = self.put_object_as(Form::Signed, operation, key, data, condition, doing).await;
+        }
+        Ok(answer?.tag)
+    }
+
+    async fn put_object_as(
+        &self,
+        form: Form,
+        operation: &Operation<'_>,
+        key: &str,
+        data: &Bytes,
+        condition: &Condition,
+        doing: &str,
+    ) -> Result<Written, Failure> {
         let place = self.requests.place();
         let request = self.client.put_object().bucket(&place.bucket).key(key);
         // In memory, so that checksums go into a header: what streams goes in a form that many services
@@ -123,12 +166,21 @@ impl Inner {
             Condition::Absent => request.if_none_match("*"),
             Condition::Tag(tag) => request.if_match(tag),
         };
+        let mut request = request.customize();
+        if form != Form::Signed {
+            let checksums = RequestChecksumCalculation::WhenSupported;
+            request = request.config_override(Builder::new().request_checksum_calculation(checksums));
+        }
+        if form == Form::Checked {
+            request = request.disable_payload_signing();
+        }
         let answer = request.send();
         let answer = async { answer.await.map_err(|e| failed(operation.op, doing, place, &e)) };
         let written = operation.head(answer).await?;
         // A 200 may be the page of a proxy, or hold an error.
         let tag = written.e_tag().map(str::to_owned);
-        tag.ok_or_else(|| answered(operation.op, doing, place, 200, None, None))
+        let tag = tag.ok_or_else(|| answered(operation.op, doing, place, 200, None, None))?;
+        Ok(Written { tag, is_checked: written.checksum_crc32().is_some() })
     }
 
     /// Removes an object; `Ok` if there is none.

@@ -15,6 +15,7 @@ use selfenc_core::store::{
 use tokio::sync::OnceCell;
 
 use crate::delete::Rung;
+use crate::guard::Guard;
 use crate::put::PutStrategy;
 use crate::request::{Lane, Requests};
 
@@ -38,6 +39,7 @@ pub(crate) struct Inner {
     pub(crate) strategy: PutStrategy,
     pub(crate) duplicates: DuplicateRate,
     pub(crate) kept_as: KeptAs,
+    pub(crate) guard: Guard,
     /// How a batch of deletes is sent, as far as this service has been found to take it.
     pub(crate) rung: Rung,
     /// Members of a batch that are asked for at a time.

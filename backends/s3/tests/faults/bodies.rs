@@ -12,7 +12,7 @@ use selfenc_s3::Checksums;
 use crate::bench::{Bench, check, chunk_of, no_secret};
 use crate::support::action::{Action, Alter};
 use crate::support::answer::Answer;
-use crate::support::request::Kind;
+use crate::support::request::{Kind, PUTS};
 use crate::support::script::Times;
 
 const GET: &[Kind] = &[Kind::Get];
@@ -114,18 +114,18 @@ async fn no_checksum_is_asked_for_unless_set() {
 /// A put that arrived damaged is sent once more.
 #[tokio::test]
 async fn a_put_that_arrives_damaged() {
-    const PUT: &[Kind] = &[Kind::CreatePut];
     for code in ["BadDigest", "XAmzContentSHA256Mismatch"] {
         let bench = Bench::new().await;
         let (id, data) = crate::bench::chunk(0);
-        bench.proxy.rule(PUT, Times::Once, Action::error(400, code));
+        bench.proxy.rule(PUTS, Times::Once, Action::error(400, code));
         bench.store.put(id, data.clone()).await.unwrap();
-        assert_eq!(bench.count(PUT), 2, "{code}");
+        // The second without a condition: the first may be there, damaged.
+        assert_eq!([Kind::CreatePut, Kind::Put].map(|kind| bench.count(&[kind])), [1, 1], "{code}");
         bench.reset();
-        bench.proxy.rule(PUT, Times::Always, Action::error(400, code));
+        bench.proxy.rule(PUTS, Times::Always, Action::error(400, code));
         let e = bench.store.put(id, data).await.unwrap_err();
         check(&e, ErrorKind::Corrupt, code);
-        assert_eq!(bench.count(PUT), 2, "{code}");
+        assert_eq!(bench.count(PUTS), 2, "{code}");
     }
 }
 

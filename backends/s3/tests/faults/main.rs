@@ -15,6 +15,7 @@ mod conditions;
 mod connection;
 mod deletes;
 mod denied;
+mod guard;
 mod lists;
 mod roots;
 mod storms;

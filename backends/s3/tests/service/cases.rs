@@ -8,10 +8,10 @@ use bytes::Bytes;
 use futures::future::join_all;
 use futures::{StreamExt, TryStreamExt};
 use selfenc_core::store::{ChunkId, ChunkStore, ChunkStoreExt, ErrorKind, OpenMode, PutOutcome, Result};
-use selfenc_s3::{Credentials, S3Backend};
+use selfenc_s3::{Checksums, Credentials, S3Backend};
 
 use super::super::support::action::Action;
-use super::super::support::request::{ANY, Kind as Request};
+use super::super::support::request::{ANY, Kind as Request, PUTS};
 use super::super::support::script::{Rule, Times};
 use super::endpoint::{Endpoint, Kind};
 use super::place::Place;
@@ -31,6 +31,7 @@ macro_rules! service_cases {
             another_value_does_not_replace_the_first
             a_put_that_races_a_delete_ends_in_either_state
             versions_are_not_multiplied
+            a_body_that_is_damaged_on_its_way_is_refused
             pages_of_every_size
             five_thousand_chunks_in_batches
             no_more_requests_at_a_time_than_allowed
@@ -234,6 +235,29 @@ pub async fn versions_are_not_multiplied(endpoint: &Endpoint) {
     assert_eq!(store.get(id).await.unwrap(), Some(data));
     let done = store.delete_many(vec![id]).await;
     assert!(done[0].is_ok() && ids(&store).await.is_empty(), "{done:?}");
+}
+
+/// Whatever guards it: the service has said that it checks what it got, or it got a signed hash.
+pub async fn a_body_that_is_damaged_on_its_way_is_refused(endpoint: &Endpoint) {
+    for checksums in [Checksums::Auto, Checksums::WhenSupported, Checksums::WhenRequired] {
+        let place = place(endpoint).await;
+        let store = place.config().with_checksums(checksums).open(OpenMode::Create).await.unwrap();
+        // What asks, asks once.
+        store.put(chunk(0, 100).0, chunk(0, 100).1).await.unwrap();
+        for n in 1..4 {
+            let (id, data) = chunk(n, 1000);
+            place.proxy.forget();
+            place.proxy.rule(PUTS, Times::Once, Action::Damage(n * 300));
+            assert_eq!(store.put(id, data.clone()).await.unwrap(), PutOutcome::Inserted);
+            assert_eq!(store.get(id).await.unwrap(), Some(data));
+            let puts = place.proxy.log().into_iter().filter(|seen| PUTS.contains(&seen.kind));
+            let is_signed: Vec<_> =
+                puts.map(|seen| seen.header("x-amz-content-sha256") != "UNSIGNED-PAYLOAD").collect();
+            let checks = checksums == Checksums::WhenSupported
+                || (checksums == Checksums::Auto && endpoint.conditions.is_none());
+            assert_eq!(is_signed, [!checks; 2], "{checksums:?}");
+        }
+    }
 }
 
 pub async fn pages_of_every_size(endpoint: &Endpoint) {

@@ -26,6 +26,8 @@ pub enum Action {
     Delay(Duration),
     /// Forwards it as it is. For rules that let the first ones pass.
     Forward,
+    /// One bit of the n-th byte of its body is flipped on the way to the service.
+    Damage(usize),
     /// Forwards it and does this to the service's answer.
     Alter(Alter),
     /// The same to an answer by script.
@@ -47,6 +49,8 @@ pub enum Alter {
     Rewrite(fn(&str) -> String),
     /// This header, with this value.
     Header(&'static str, &'static str),
+    /// Without this header.
+    Without(&'static str),
     /// The first n bytes of the body, then the end of the connection, though the length says more.
     CloseEarly(usize),
     /// The first n bytes of the body, then a TCP reset.

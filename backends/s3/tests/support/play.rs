@@ -55,7 +55,8 @@ pub async fn altered(
         | Alter::Replace(_)
         | Alter::Corrupt(_)
         | Alter::Rewrite(_)
-        | Alter::Header(..) => {
+        | Alter::Header(..)
+        | Alter::Without(_) => {
             change(&mut answer, method, alter);
             return plain(stream, method, &answer, done).await;
         }
@@ -85,6 +86,10 @@ fn change(answer: &mut Response<Bytes>, method: &Method, alter: &Alter) {
         Alter::Header(name, value) => {
             let value = HeaderValue::from_static(value);
             answer.headers_mut().insert(HeaderName::from_static(name), value);
+            return;
+        }
+        Alter::Without(name) => {
+            answer.headers_mut().remove(*name);
             return;
         }
         other => unreachable!("{other:?} breaks the wire"),

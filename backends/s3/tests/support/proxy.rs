@@ -188,6 +188,14 @@ impl Shared {
                 tokio::time::sleep(delay).await;
                 self.forward(link, request).await?
             }
+            Some(Action::Damage(at)) => {
+                let damaged = request.map(|body| {
+                    let mut body = body.to_vec();
+                    body[at] ^= 1;
+                    body.into()
+                });
+                self.forward(link, damaged).await?
+            }
             Some(Action::AnswerAfterForward(Answer(answer))) => {
                 self.forward(link, request).await?;
                 answer

@@ -51,6 +51,15 @@
 //! A put whose answer was lost is repeated, finds the chunk and says `Present`. A delete that is given up
 //! may still arrive later.
 //!
+//! # What guards a chunk on its way
+//!
+//! A put carries the SHA-256 of its body in its signature, which the service compares. That hash costs both
+//! more than anything else in a put of 1 MiB. So the first put of all, that of the trial above, carries a
+//! CRC32 as well: a service that gives it back has checked it, and from then on puts carry the CRC32, whose
+//! header is signed, and not the hash. This is done over TLS and to this machine itself, where nobody on the
+//! way can change a body and its CRC32 together; elsewhere, and where the service does not take it, puts stay
+//! as they are. See [`Checksums`].
+//!
 //! # Requests
 //!
 //! Each request is sent up to 10 times, with full jitter from 100 ms to 10 s, within 60 s, as long as the

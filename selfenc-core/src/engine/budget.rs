@@ -18,7 +18,7 @@ const MAX_BATCH: u64 = 8;
 /// A chunk takes one permit when it is admitted, may shrink it, and never takes another: a second
 /// acquisition anywhere would be a deadlock. Reads admit in order, for the same reason.
 #[derive(Clone)]
-pub(super) struct Budget {
+pub(crate) struct Budget {
     grains: Arc<Semaphore>,
     total: u64,
     /// The longest chunk that is admitted, in bytes of plaintext.
@@ -26,14 +26,14 @@ pub(super) struct Budget {
 }
 
 /// A chunk's share of the budget; given back when dropped.
-pub(super) struct Permit(OwnedSemaphorePermit);
+pub(crate) struct Permit(OwnedSemaphorePermit);
 
 impl Budget {
     /// A budget for chunks of up to `max_len` bytes.
     ///
     /// # Errors
     /// [`Error::BudgetTooSmall`] if fewer than four fit.
-    pub(super) fn for_chunks(total: u64, max_len: u32) -> Result<Self> {
+    pub(crate) fn for_chunks(total: u64, max_len: u32) -> Result<Self> {
         let budget = Self::new(total, u64::from(max_len));
         if budget.slots() < MIN_SLOTS {
             let needed = MIN_SLOTS * cost(2 * u64::from(max_len));
@@ -43,7 +43,7 @@ impl Budget {
     }
 
     /// A budget whose users say each time what they need.
-    pub(super) fn new(total: u64, max_len: u64) -> Self {
+    pub(crate) fn new(total: u64, max_len: u64) -> Self {
         let grains = usize::try_from(total / GRAIN).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
         Self { grains: Arc::new(Semaphore::new(grains)), total, max_len }
     }
@@ -56,18 +56,18 @@ impl Budget {
     ///
     /// Small enough that a batch that is being filled and the two chunks that a writer holds back never
     /// are the whole budget.
-    pub(super) fn batch(&self, threads: usize) -> usize {
+    pub(crate) fn batch(&self, threads: usize) -> usize {
         let batch = (self.slots().saturating_sub(2) / (2 * threads as u64)).clamp(1, MAX_BATCH);
         usize::try_from(batch).unwrap_or(1)
     }
 
     /// Waits until a longest chunk fits.
-    pub(super) async fn admit(&self) -> Permit {
+    pub(crate) async fn admit(&self) -> Permit {
         self.acquire(2 * self.max_len).await
     }
 
     /// Waits until three longest chunks fit, all at once.
-    pub(super) async fn admit_three(&self) -> Vec<Permit> {
+    pub(crate) async fn admit_three(&self) -> Vec<Permit> {
         let each = grains(2 * self.max_len);
         let mut whole = self.acquire_grains(3 * each).await.0;
         let mut permits: Vec<_> = (0..2).filter_map(|_| whole.split(each as usize)).map(Permit).collect();
@@ -79,7 +79,7 @@ impl Budget {
     ///
     /// # Errors
     /// [`Error::BudgetTooSmall`] if they never will.
-    pub(super) async fn admit_bytes(&self, bytes: u64) -> Result<Permit> {
+    pub(crate) async fn admit_bytes(&self, bytes: u64) -> Result<Permit> {
         if cost(bytes) > self.total {
             return Err(Error::BudgetTooSmall { needed: cost(bytes), budget: self.total });
         }
@@ -98,7 +98,7 @@ impl Budget {
 
 impl Permit {
     /// Gives back what a chunk of `len` bytes does not need.
-    pub(super) fn shrink_to(&mut self, len: usize) {
+    pub(crate) fn shrink_to(&mut self, len: usize) {
         let spare = self.0.num_permits().saturating_sub(grains(2 * len as u64) as usize);
         drop(self.0.split(spare));
     }

@@ -22,10 +22,10 @@ pub struct EncryptionConfig {
     pub(super) chunking: Chunking,
     pub(super) compression: Compression,
     binding: Option<Binding>,
-    pub(super) memory: u64,
+    pub(crate) memory: u64,
     pub(super) threads: usize,
-    pub(super) concurrency: usize,
-    pub(super) verify_present: bool,
+    pub(crate) concurrency: usize,
+    pub(crate) verify_present: bool,
 }
 
 impl EncryptionConfig {

@@ -128,6 +128,16 @@ impl Engine {
         Reader::new(store, map, &self.config, self.pool.clone(), meter)
     }
 
+    #[cfg(feature = "compat")]
+    pub(crate) fn pool(&self) -> &CpuPool {
+        &self.pool
+    }
+
+    #[cfg(feature = "compat")]
+    pub(crate) fn meter(&self) -> Meter {
+        Meter::new(self.observer.clone())
+    }
+
     fn write_inline(&self, data: Zeroizing<Vec<u8>>, meter: &Meter) -> Result<Written> {
         let total = data.len() as u64;
         meter.took_inline(total)?;

@@ -46,6 +46,14 @@ pub enum Error {
     /// A setting is out of its range; the message names it and the range.
     #[error("{0}")]
     InvalidConfig(String),
+    /// The input is shorter than the suite can hold: self_encryption cuts every input into three chunks.
+    #[error("an input of {len} bytes is too short for this suite; it takes {least} bytes or more")]
+    TooShort {
+        /// The bytes of the input.
+        len: u64,
+        /// The fewest that there must be.
+        least: u64,
+    },
     /// The observer asked to stop.
     #[error("cancelled")]
     Cancelled,

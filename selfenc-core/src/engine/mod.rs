@@ -37,3 +37,16 @@ pub use read::{ReadHandle, Reader, Verified};
 pub use secret::{GroupSecret, Scope, SealKey};
 pub use suite::Suite;
 pub use write::Written;
+
+/// What `compat` shares with this pipeline.
+#[cfg(feature = "compat")]
+pub(crate) mod shared {
+    pub(crate) use super::budget::{Budget, Permit};
+    pub(crate) use super::chunking::{Chunk, ChunkSource, Cutter};
+    pub(crate) use super::codec::HEADER;
+    pub(crate) use super::codec::brotli::decompress as decompress_brotli;
+    pub(crate) use super::progress::Meter;
+    pub(crate) use super::read::{slice, until};
+    pub(crate) use super::secret::Secret;
+    pub(crate) use super::write::sink::Sink;
+}

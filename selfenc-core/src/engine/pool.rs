@@ -34,7 +34,7 @@ impl CpuPool {
     ///
     /// A job that was started runs to its end even if nobody waits for it any more. A panic in it is a
     /// defect, and goes on in the caller.
-    pub(super) async fn run<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> T {
+    pub(crate) async fn run<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> T {
         if self.0.current_thread_index().is_some() {
             return job();
         }

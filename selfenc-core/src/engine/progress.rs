@@ -30,21 +30,21 @@ pub trait Observer: Send + Sync + 'static {
 
 /// Counts, and tells the observer if there is one.
 #[derive(Clone, Default)]
-pub(super) struct Meter {
+pub(crate) struct Meter {
     progress: Arc<Mutex<Progress>>,
     observer: Option<Arc<dyn Observer>>,
 }
 
 impl Meter {
-    pub(super) fn new(observer: Option<Arc<dyn Observer>>) -> Self {
+    pub(crate) fn new(observer: Option<Arc<dyn Observer>>) -> Self {
         Self { progress: Arc::default(), observer }
     }
 
-    pub(super) fn total(&self) -> Progress {
+    pub(crate) fn total(&self) -> Progress {
         *self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn wrote(&self, bytes_in: u64, stored: u64, outcome: PutOutcome) -> Result<()> {
+    pub(crate) fn wrote(&self, bytes_in: u64, stored: u64, outcome: PutOutcome) -> Result<()> {
         self.count(|progress| {
             progress.bytes_in += bytes_in;
             if outcome == PutOutcome::Present {
@@ -56,11 +56,11 @@ impl Meter {
         })
     }
 
-    pub(super) fn took_inline(&self, bytes_in: u64) -> Result<()> {
+    pub(crate) fn took_inline(&self, bytes_in: u64) -> Result<()> {
         self.count(|progress| progress.bytes_in += bytes_in)
     }
 
-    pub(super) fn read(&self, bytes_out: u64) -> Result<()> {
+    pub(crate) fn read(&self, bytes_out: u64) -> Result<()> {
         self.count(|progress| {
             progress.bytes_out += bytes_out;
             progress.chunks_read += 1;

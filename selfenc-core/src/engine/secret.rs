@@ -7,18 +7,18 @@ use super::error::{Error, Result};
 
 /// 32 secret bytes, wiped when the last copy of the handle goes; `Debug` shows nothing.
 #[derive(Clone)]
-pub(super) struct Secret(Arc<Zeroizing<[u8; 32]>>);
+pub(crate) struct Secret(Arc<Zeroizing<[u8; 32]>>);
 
 impl Secret {
-    pub(super) fn new(bytes: [u8; 32]) -> Self {
+    pub(crate) fn new(bytes: [u8; 32]) -> Self {
         Self(Arc::new(Zeroizing::new(bytes)))
     }
 
-    pub(super) fn random() -> Result<Self> {
+    pub(crate) fn random() -> Result<Self> {
         Ok(Self(Arc::new(random()?)))
     }
 
-    pub(super) fn expose(&self) -> &[u8; 32] {
+    pub(crate) fn expose(&self) -> &[u8; 32] {
         &self.0
     }
 }

@@ -7,13 +7,13 @@ use crate::engine::suite::Suite;
 const LABEL: &[u8] = b"selfenc v1 chunker\0";
 
 /// Finds where the next chunk ends.
-pub(in crate::engine) enum Cutter {
+pub(crate) enum Cutter {
     Fixed { size: usize },
     FastCdc(Box<FastCdc>),
 }
 
 /// FastCDC's sizes, masks and gear, made once for an input.
-pub(in crate::engine) struct FastCdc {
+pub(crate) struct FastCdc {
     min: usize,
     avg: usize,
     max: usize,
@@ -24,7 +24,7 @@ pub(in crate::engine) struct FastCdc {
 
 impl Cutter {
     /// Outside the public scope, boundaries of content-defined chunks depend on the secret.
-    pub(in crate::engine) fn new(chunking: Chunking, suite: Suite, secret: &Secret, public: bool) -> Self {
+    pub(crate) fn new(chunking: Chunking, suite: Suite, secret: &Secret, public: bool) -> Self {
         match chunking {
             Chunking::Fixed { size, .. } => Self::Fixed { size: size as usize },
             Chunking::ContentDefined { min, avg, max } => {

@@ -3,8 +3,8 @@
 mod cutter;
 mod source;
 
-pub(super) use cutter::Cutter;
-pub(super) use source::{Chunk, ChunkSource};
+pub(crate) use cutter::Cutter;
+pub(crate) use source::{Chunk, ChunkSource};
 
 use super::error::{Error, Result};
 use super::limits::MAX_LEN;

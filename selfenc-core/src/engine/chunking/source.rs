@@ -12,13 +12,13 @@ use crate::engine::codec;
 use crate::engine::error::{Error, Result};
 
 /// One chunk's plaintext, after room for the encoded header, and the memory it was admitted with.
-pub(in crate::engine) struct Chunk {
-    pub(in crate::engine) buffer: Vec<u8>,
-    pub(in crate::engine) permit: Permit,
+pub(crate) struct Chunk {
+    pub(crate) buffer: Vec<u8>,
+    pub(crate) permit: Permit,
 }
 
 /// Cuts an input of unknown length into chunks, each admitted by the budget before it is read.
-pub(in crate::engine) struct ChunkSource<R> {
+pub(crate) struct ChunkSource<R> {
     input: Pin<Box<R>>,
     chunking: Chunking,
     cutter: Cutter,
@@ -34,7 +34,7 @@ pub(in crate::engine) struct ChunkSource<R> {
 }
 
 impl<R: AsyncRead> ChunkSource<R> {
-    pub(in crate::engine) fn new(input: R, chunking: Chunking, cutter: Cutter, budget: Budget) -> Self {
+    pub(crate) fn new(input: R, chunking: Chunking, cutter: Cutter, budget: Budget) -> Self {
         Self {
             input: Box::pin(input),
             chunking,
@@ -49,7 +49,7 @@ impl<R: AsyncRead> ChunkSource<R> {
     }
 
     /// Up to `count` chunks; empty at the end. Chunks before a failure come first, then the failure.
-    pub(in crate::engine) async fn batch(&mut self, count: usize) -> Result<Vec<Chunk>> {
+    pub(crate) async fn batch(&mut self, count: usize) -> Result<Vec<Chunk>> {
         let mut batch = Vec::with_capacity(count);
         if let Some(failure) = self.failed.take() {
             return Err(failure);

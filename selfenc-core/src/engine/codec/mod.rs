@@ -1,6 +1,6 @@
 //! From plaintext to the encoded chunk E and back: `codec u8 ‖ len u32le ‖ body_len u32le ‖ body ‖ zeros`.
 
-mod brotli;
+pub(crate) mod brotli;
 mod probe;
 mod zstd;
 
@@ -13,7 +13,7 @@ use super::error::{Error, Result};
 use super::limits::MAX_LEN;
 
 /// Bytes of E before the body.
-pub(super) const HEADER: usize = 9;
+pub(crate) const HEADER: usize = 9;
 
 /// The most a cipher adds: a block of padding, or a tag.
 pub(super) const CIPHER_ROOM: usize = 16;

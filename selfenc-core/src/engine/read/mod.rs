@@ -192,13 +192,13 @@ impl fmt::Debug for Reader {
 }
 
 /// What of a chunk that begins at `offset` lies in `range`.
-fn slice(data: &Bytes, offset: u64, range: &Range<u64>) -> Bytes {
+pub(crate) fn slice(data: &Bytes, offset: u64, range: &Range<u64>) -> Bytes {
     let clamp = |at: u64| usize::try_from(at.saturating_sub(offset)).unwrap_or(usize::MAX).min(data.len());
     data.slice(clamp(range.start)..clamp(range.end))
 }
 
 /// Ends after an error that `last` tells, without asking for more.
-fn until<T>(
+pub(crate) fn until<T>(
     stream: impl Stream<Item = Result<T>> + Send,
     last: fn(&Error) -> bool,
 ) -> impl Stream<Item = Result<T>> + Send {

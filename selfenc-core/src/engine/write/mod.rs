@@ -2,7 +2,7 @@
 
 mod builder;
 mod lag;
-mod sink;
+pub(crate) mod sink;
 
 use std::sync::Arc;
 

@@ -9,7 +9,7 @@ use crate::store::{ChunkId, ChunkStore, PutOutcome};
 
 /// Puts chunks into the store: so many at once, and one name only once at a time.
 #[derive(Clone)]
-pub(super) struct Sink(Arc<Inner>);
+pub(crate) struct Sink(Arc<Inner>);
 
 struct Inner {
     store: Arc<dyn ChunkStore>,
@@ -19,13 +19,13 @@ struct Inner {
 }
 
 impl Sink {
-    pub(super) fn new(store: Arc<dyn ChunkStore>, concurrency: usize, verify_present: bool) -> Self {
+    pub(crate) fn new(store: Arc<dyn ChunkStore>, concurrency: usize, verify_present: bool) -> Self {
         let requests = Semaphore::new(concurrency.min(Semaphore::MAX_PERMITS));
         Self(Arc::new(Inner { store, requests, verify_present, in_flight: Mutex::default() }))
     }
 
     /// Stores a chunk. A second put of a name that is on its way waits for the first.
-    pub(super) async fn put(&self, name: ChunkId, stored: Bytes) -> Result<PutOutcome> {
+    pub(crate) async fn put(&self, name: ChunkId, stored: Bytes) -> Result<PutOutcome> {
         let cell = Arc::clone(self.lock().entry(name).or_default());
         let mut outcome = PutOutcome::Present;
         let put = cell.get_or_try_init(|| async {
@@ -40,7 +40,7 @@ impl Sink {
         result
     }
 
-    pub(super) async fn flush(&self) -> Result<()> {
+    pub(crate) async fn flush(&self) -> Result<()> {
         Ok(self.0.store.flush().await?)
     }
 

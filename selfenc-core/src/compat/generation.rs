@@ -1,0 +1,79 @@
+//! The two families of releases of self_encryption, and what each hashes with.
+
+use std::fmt;
+use std::str::FromStr;
+
+use sha3::{Digest as _, Sha3_256};
+
+use crate::engine::{Error, Result};
+use crate::store::ChunkId;
+
+/// A hash value: of a chunk's content, or of what is stored.
+pub(super) type Digest = [u8; 32];
+
+/// Which releases of self_encryption read and write the same chunks. A data map does not say it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Generation {
+    /// `se1`, releases 0.28 to 0.34: SHA3-256, and AES-128-CBC under an XOR pad. Nothing in it is
+    /// authenticated but the names of chunks.
+    One,
+    /// `se2`, releases since 0.35: BLAKE3, and ChaCha20-Poly1305 under an XOR pad.
+    Two,
+}
+
+impl Generation {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::One, Self::Two];
+
+    /// `se1` or `se2`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::One => "se1",
+            Self::Two => "se2",
+        }
+    }
+
+    /// The `MAX_CHUNK_SIZE` that the original is built with unless told otherwise, in bytes: 1 MiB up to
+    /// release 0.34.1, 4 MiB − 4 KiB since 0.35. (0.34.2 and 0.34.3 have 4 MiB.)
+    #[must_use]
+    pub const fn default_max_chunk_size(self) -> u32 {
+        match self {
+            Self::One => 1 << 20,
+            Self::Two => (4 << 20) - (4 << 10),
+        }
+    }
+
+    /// The name of what is stored, and the hash of content: SHA3-256 or BLAKE3.
+    #[must_use]
+    pub fn hash(self, bytes: &[u8]) -> [u8; 32] {
+        match self {
+            Self::One => Sha3_256::digest(bytes).into(),
+            Self::Two => *blake3::hash(bytes).as_bytes(),
+        }
+    }
+
+    /// The generation that gives a chunk of these bytes this name, if one does.
+    #[must_use]
+    pub fn of_chunk(name: ChunkId, stored: &[u8]) -> Option<Self> {
+        // The faster hash first.
+        [Self::Two, Self::One].into_iter().find(|generation| generation.hash(stored) == *name.as_bytes())
+    }
+}
+
+impl fmt::Display for Generation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Generation {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let found = Self::ALL.into_iter().find(|generation| generation.name() == text);
+        found.ok_or_else(|| {
+            Error::InvalidConfig(format!("there is no suite '{text}' here; there are se1 and se2"))
+        })
+    }
+}

@@ -1,0 +1,260 @@
+//! The reader: everything is checked, which the originals mostly leave out.
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use futures::stream::{self, BoxStream, Stream, StreamExt, TryStreamExt};
+use zeroize::Zeroizing;
+
+use super::cipher;
+use super::generation::Generation;
+use super::map::{ChunkInfo, DataMap};
+use crate::engine::shared::{Budget, Meter, slice, until};
+use crate::engine::{CpuPool, Error, MapError, Result, Verified};
+use crate::store::{ChunkId, ChunkStore};
+
+/// Where chunks come from, and what reading may use.
+#[derive(Clone)]
+pub(super) struct Source {
+    pub(super) store: Arc<dyn ChunkStore>,
+    pub(super) pool: CpuPool,
+    pub(super) meter: Meter,
+    pub(super) memory: u64,
+    pub(super) concurrency: usize,
+}
+
+/// Reads data of self_encryption back. Cheap to clone.
+///
+/// Every byte that comes out was checked: the name of what was fetched, the cipher, the decoded length and the
+/// hash of the content. Dropping a future or a stream cancels it.
+#[derive(Clone)]
+pub struct Reader {
+    inner: Arc<Inner>,
+    source: Source,
+}
+
+struct Inner {
+    map: DataMap,
+    generation: Generation,
+    /// What the chunks were encrypted as: 0, or more for those of a map.
+    level: u64,
+    /// Where each chunk ends.
+    ends: Vec<u64>,
+}
+
+impl Reader {
+    pub(super) async fn open(source: Source, mut map: DataMap) -> Result<Self> {
+        loop {
+            let Some(level) = map.child() else { return Self::at(source, map, 0).await };
+            let child = Self::at(source.clone(), map, level).await?.read_map().await?;
+            // Each level is one more than what is below: otherwise two maps could go round in circles.
+            if child.child() != level.checked_sub(1).filter(|below| *below > 0) {
+                return Err(MapError::Invalid("the map in it is not of the level below").into());
+            }
+            map = child;
+        }
+    }
+
+    /// What the chunks of `map` hold, whatever it says itself about their level.
+    pub(super) async fn at(source: Source, map: DataMap, level: u64) -> Result<Self> {
+        let generation = source.generation(&map).await?;
+        let ends = map.infos().iter().scan(0, |end, info| {
+            *end += info.src_size;
+            Some(*end)
+        });
+        let ends = ends.collect();
+        Ok(Self { inner: Arc::new(Inner { map, generation, level, ends }), source })
+    }
+
+    /// The map of the data itself.
+    #[must_use]
+    pub fn map(&self) -> &DataMap {
+        &self.inner.map
+    }
+
+    /// Which releases wrote the chunks.
+    #[must_use]
+    pub fn generation(&self) -> Generation {
+        self.inner.generation
+    }
+
+    /// The length of the data in bytes.
+    #[must_use]
+    #[allow(clippy::len_without_is_empty)] // it has three bytes at least
+    pub fn len(&self) -> u64 {
+        self.inner.ends.last().copied().unwrap_or_default()
+    }
+
+    /// `len` bytes from `offset`, fewer at the end of the data. All of it is in memory at once: for more
+    /// than a few chunks, use [`stream`](Self::stream).
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] or [`Error::ChunkMissing`] naming the chunk, or as the store fails.
+    pub async fn read_at(&self, offset: u64, len: usize) -> Result<Bytes> {
+        let mut whole = BytesMut::new();
+        let mut pieces = self.stream(offset..offset.saturating_add(len as u64));
+        while let Some(piece) = pieces.try_next().await? {
+            whole.extend_from_slice(&piece);
+        }
+        Ok(whole.freeze())
+    }
+
+    /// The bytes of `range` in order, as far as there are any, fetching ahead within the memory budget.
+    ///
+    /// The stream ends after an error.
+    pub fn stream(&self, range: Range<u64>) -> BoxStream<'static, Result<Bytes>> {
+        let inner = Arc::clone(&self.inner);
+        let pieces =
+            self.opened(range.clone()).map_ok(move |(index, data)| slice(&data, inner.start(index), &range));
+        until(pieces, |_| true).boxed()
+    }
+
+    /// Fetches and checks every chunk, in order, and gives no data. Goes on after a damaged or missing chunk.
+    pub fn check(&self) -> BoxStream<'static, Result<ChunkInfo>> {
+        let inner = Arc::clone(&self.inner);
+        let checked = self.opened(0..self.len()).map_ok(move |(index, _)| inner.map.infos()[index].clone());
+        until(checked, |e| matches!(e, Error::Cancelled)).boxed()
+    }
+
+    /// Fetches and checks everything.
+    ///
+    /// # Errors
+    /// The first problem, as for [`read_at`](Self::read_at).
+    pub async fn verify(&self) -> Result<Verified> {
+        let mut verified = Verified::default();
+        let mut chunks = self.check();
+        while let Some(info) = chunks.try_next().await? {
+            verified.bytes += info.src_size;
+            verified.chunks += 1;
+        }
+        Ok(verified)
+    }
+
+    /// The map that the chunks hold.
+    pub(super) async fn read_map(&self) -> Result<DataMap> {
+        // Its bytes, the map made of them, and what is in flight.
+        let (needed, budget) = (self.len().saturating_mul(3), self.source.memory);
+        if needed > budget {
+            return Err(Error::BudgetTooSmall { needed, budget });
+        }
+        let len = usize::try_from(self.len()).map_err(|_| Error::BudgetTooSmall { needed, budget })?;
+        let mut bytes = Zeroizing::new(Vec::with_capacity(len));
+        let mut pieces = self.stream(0..self.len());
+        while let Some(piece) = pieces.try_next().await? {
+            bytes.extend_from_slice(&piece);
+        }
+        Ok(DataMap::from_bytes(&bytes)?)
+    }
+
+    /// Whether the first chunk is what the map says, at this level.
+    pub(super) async fn has_first(&self) -> Result<bool> {
+        match self.source.chunk(&self.inner, 0).await {
+            Ok(_) => Ok(true),
+            Err(Error::Corrupt { .. }) => Ok(false),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// The chunks that hold `range`, fetched and checked, in order.
+    fn opened(&self, range: Range<u64>) -> impl Stream<Item = Result<(usize, Bytes)>> + Send + use<> {
+        let (inner, source) = (Arc::clone(&self.inner), self.source.clone());
+        let budget = Budget::new(source.memory, 0);
+        let first = inner.ends.partition_point(|end| *end <= range.start);
+        let beyond = move |index: &usize| index < &inner.ends.len() && inner.start(*index) < range.end;
+        let inner = Arc::clone(&self.inner);
+        let indices = stream::iter((first..).take_while(beyond));
+        // As in the native reader: permits are taken in order and kept until the data is handed over.
+        let admitted = indices.then(move |index| {
+            let (budget, len) = (budget.clone(), inner.map.infos()[index].src_size);
+            async move { budget.admit_bytes(2 * len).await.map(|permit| (index, permit)) }
+        });
+        let inner = Arc::clone(&self.inner);
+        let threads = source.pool.threads();
+        let fetched = admitted.map({
+            let (inner, source) = (Arc::clone(&inner), source.clone());
+            move |admitted| {
+                let (inner, source) = (Arc::clone(&inner), source.clone());
+                async move {
+                    let (index, permit) = admitted?;
+                    let name = inner.map.infos()[index].dst_hash;
+                    Ok::<_, Error>((index, source.fetch(name).await, permit))
+                }
+            }
+        });
+        let opened = fetched.buffered(self.source.concurrency).map(move |fetched| {
+            let (inner, source) = (Arc::clone(&inner), source.clone());
+            async move {
+                let (index, stored, permit) = fetched?;
+                let data = source.open(&inner, index, stored?).await?;
+                source.meter.read(data.len() as u64)?;
+                Ok((index, data, permit))
+            }
+        });
+        opened.buffered(threads + 1).map_ok(|(index, data, _permit)| (index, data))
+    }
+}
+
+impl Inner {
+    fn start(&self, index: usize) -> u64 {
+        index.checked_sub(1).map_or(0, |before| self.ends[before])
+    }
+}
+
+impl Source {
+    /// Which hash names the first chunk: a map does not say.
+    async fn generation(&self, map: &DataMap) -> Result<Generation> {
+        let chunk = map.infos()[0].dst_hash;
+        for _ in 0..2 {
+            let stored = self.fetch(chunk).await?;
+            let found = self.pool.run(move || Generation::of_chunk(chunk, &stored)).await;
+            if let Some(found) = found {
+                return Ok(found);
+            }
+        }
+        Err(Error::Corrupt { chunk })
+    }
+
+    async fn chunk(&self, inner: &Arc<Inner>, index: usize) -> Result<Bytes> {
+        let stored = self.fetch(inner.map.infos()[index].dst_hash).await?;
+        self.open(inner, index, stored).await
+    }
+
+    async fn fetch(&self, chunk: ChunkId) -> Result<Bytes> {
+        self.store.get(chunk).await?.ok_or(Error::ChunkMissing { chunk })
+    }
+
+    /// Checks and decodes; what was damaged on its way only is read once more.
+    async fn open(&self, inner: &Arc<Inner>, index: usize, stored: Bytes) -> Result<Bytes> {
+        let chunk = inner.map.infos()[index].dst_hash;
+        if let Some(data) = self.decode(inner, index, stored).await {
+            return Ok(data);
+        }
+        let stored = self.fetch(chunk).await?;
+        self.decode(inner, index, stored).await.ok_or(Error::Corrupt { chunk })
+    }
+
+    async fn decode(&self, inner: &Arc<Inner>, index: usize, stored: Bytes) -> Option<Bytes> {
+        let inner = Arc::clone(inner);
+        let decode = move || {
+            let (info, generation) = (&inner.map.infos()[index], inner.generation);
+            if generation.hash(&stored) != *info.dst_hash.as_bytes() {
+                return None;
+            }
+            let neighbours = inner.map.neighbours(index, inner.level);
+            let len = usize::try_from(info.src_size).ok()?;
+            cipher::open(generation, &neighbours, stored.into(), len).map(Bytes::from)
+        };
+        self.pool.run(decode).await
+    }
+}
+
+impl fmt::Debug for Reader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reader")
+            .field("map", &self.inner.map)
+            .field("generation", &self.inner.generation)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,191 @@
+//! From an input to chunks in a store: hashed in order, sealed as soon as both neighbours before are known.
+
+use futures::stream::{self, Stream, StreamExt};
+use tokio::io::AsyncRead;
+
+use super::cipher::{self, Neighbours};
+use super::generation::{Digest, Generation};
+use super::map::{ChunkInfo, LEAST_CHUNKS};
+use crate::engine::shared::{Budget, Chunk, ChunkSource, Cutter, HEADER, Meter, Permit, Secret, Sink};
+use crate::engine::{Chunking, CpuPool, Error, Result, Suite};
+use crate::store::{ChunkId, PutOutcome};
+
+/// Bytes of content that travel together, so that tiny chunks are not handed over one by one.
+const BATCH: u32 = 64 << 10;
+/// Chunks that travel together at most.
+const MAX_BATCH: u32 = 64;
+
+/// What one write works with.
+pub(super) struct Writer<'a> {
+    pub(super) generation: Generation,
+    /// The largest chunk.
+    pub(super) size: u32,
+    /// 0 for data; `n` for a map that is shrunk for the `n`-th time.
+    pub(super) level: u64,
+    pub(super) pool: &'a CpuPool,
+    pub(super) budget: Budget,
+    pub(super) meter: &'a Meter,
+    pub(super) sink: &'a Sink,
+    pub(super) concurrency: usize,
+}
+
+/// A chunk whose hash is known, but not yet those of the chunks before it.
+struct Hashed {
+    chunk: Chunk,
+    own: Digest,
+}
+
+impl Hashed {
+    fn len(&self) -> u64 {
+        (self.chunk.buffer.len() - HEADER) as u64
+    }
+}
+
+type Bound = (Hashed, Neighbours);
+
+struct Sealed {
+    stored: Vec<u8>,
+    info: ChunkInfo,
+    permit: Permit,
+}
+
+impl Writer<'_> {
+    /// The chunks of the input, all of them stored.
+    pub(super) async fn write<R: AsyncRead + Send>(self, source: R) -> Result<Vec<ChunkInfo>> {
+        let chunking = Chunking::Fixed { size: self.size, min_chunks: 3 };
+        let cutter = Cutter::new(chunking, Suite::default(), &Secret::new([0; 32]), true);
+        let source = ChunkSource::new(source, chunking, cutter, self.budget.clone());
+        let batch =
+            (BATCH / self.size).clamp(1, MAX_BATCH).min(u32::try_from(self.budget.batch(1)).unwrap_or(1));
+
+        let lanes = self.pool.threads() + 1;
+        let hashed = batches(source, batch as usize).map(|chunks| self.hash(chunks)).buffered(lanes);
+        let sealed = bind(hashed, self.level).map(|chunks| self.seal(chunks)).buffered(lanes);
+        let stored = sealed.flat_map(one_by_one).map(|chunk| self.put(chunk)).buffered(4 * self.concurrency);
+
+        let (mut infos, mut stored) = (Vec::new(), std::pin::pin!(stored));
+        while let Some(result) = stored.next().await {
+            let (info, len, outcome) = result?;
+            // Those of maps are no input.
+            let taken = if self.level == 0 { info.src_size } else { 0 };
+            self.meter.wrote(taken, len, outcome)?;
+            infos.push(info);
+        }
+        Ok(infos)
+    }
+
+    async fn hash(&self, chunks: Result<Vec<Chunk>>) -> Result<Vec<Hashed>> {
+        let (generation, chunks) = (self.generation, chunks?);
+        let hash = move |chunk: Chunk| Hashed { own: generation.hash(&chunk.buffer[HEADER..]), chunk };
+        Ok(self.pool.run(move || chunks.into_iter().map(hash).collect()).await)
+    }
+
+    async fn seal(&self, chunks: Result<Vec<Bound>>) -> Result<Vec<Sealed>> {
+        let (generation, chunks) = (self.generation, chunks?);
+        let seal = move |(hashed, neighbours): Bound| {
+            let src_size = hashed.len();
+            let Chunk { buffer, permit } = hashed.chunk;
+            let stored = cipher::seal(generation, &neighbours, &buffer[HEADER..]);
+            let dst_hash = ChunkId::from_bytes(generation.hash(&stored));
+            let info = ChunkInfo { index: neighbours.index, dst_hash, src_hash: neighbours.own, src_size };
+            Sealed { stored, info, permit }
+        };
+        Ok(self.pool.run(move || chunks.into_iter().map(seal).collect()).await)
+    }
+
+    async fn put(&self, sealed: Result<Sealed>) -> Result<(ChunkInfo, u64, PutOutcome)> {
+        let Sealed { stored, info, permit } = sealed?;
+        let len = stored.len() as u64;
+        let outcome = self.sink.put(info.dst_hash, stored.into()).await?;
+        drop(permit);
+        Ok((info, len, outcome))
+    }
+}
+
+/// The chunks of the input, `count` at a time; ends after a failure.
+fn batches<R>(source: ChunkSource<R>, count: usize) -> impl Stream<Item = Result<Vec<Chunk>>> + Send
+where
+    R: AsyncRead + Send,
+{
+    stream::unfold(Some(source), move |source| async move {
+        let mut source = source?;
+        match source.batch(count).await {
+            Ok(chunks) if chunks.is_empty() => None,
+            Ok(chunks) => Some((Ok(chunks), Some(source))),
+            Err(failure) => Some((Err(failure), None)),
+        }
+    })
+}
+
+/// Gives chunks their neighbours. The first two wait for the last two.
+fn bind(
+    hashed: impl Stream<Item = Result<Vec<Hashed>>> + Send,
+    level: u64,
+) -> impl Stream<Item = Result<Vec<Bound>>> + Send {
+    let state = Some((Box::pin(hashed), Ring { level, ..Ring::default() }));
+    stream::unfold(state, |state| async move {
+        let (mut hashed, mut ring) = state?;
+        loop {
+            match hashed.next().await {
+                Some(Ok(chunks)) => {
+                    let bound: Vec<_> = chunks.into_iter().filter_map(|chunk| ring.push(chunk)).collect();
+                    if !bound.is_empty() {
+                        return Some((Ok(bound), Some((hashed, ring))));
+                    }
+                }
+                Some(Err(failure)) => return Some((Err(failure), None)),
+                None => return Some((ring.close(), None)),
+            }
+        }
+    })
+}
+
+/// The chunks as they stand in a ring: before the first is the last.
+#[derive(Default)]
+struct Ring {
+    level: u64,
+    count: u64,
+    /// The first two, in order.
+    first: Vec<Hashed>,
+    /// The hashes of the last two, the latest first.
+    before: [Digest; 2],
+}
+
+impl Ring {
+    fn push(&mut self, hashed: Hashed) -> Option<Bound> {
+        let [before, two_before] = self.before;
+        let own = hashed.own;
+        self.before = [own, before];
+        self.count += 1;
+        if self.count <= 2 {
+            self.first.push(hashed);
+            return None;
+        }
+        let index = self.count - 1;
+        Some((hashed, Neighbours { own, before, two_before, index, level: self.level }))
+    }
+
+    fn close(self) -> Result<Vec<Bound>> {
+        if self.count < LEAST_CHUNKS as u64 {
+            let len = self.first.iter().map(Hashed::len).sum();
+            return Err(Error::TooShort { len, least: LEAST_CHUNKS as u64 });
+        }
+        let [last, last_but_one] = self.before;
+        let (level, mut before, mut two_before) = (self.level, last, last_but_one);
+        let bind = |(index, hashed): (u64, Hashed)| {
+            let own = hashed.own;
+            let neighbours = Neighbours { own, before, two_before, index, level };
+            (before, two_before) = (own, before);
+            (hashed, neighbours)
+        };
+        Ok((0..).zip(self.first).map(bind).collect())
+    }
+}
+
+fn one_by_one(chunks: Result<Vec<Sealed>>) -> impl Stream<Item = Result<Sealed>> + Send {
+    let (chunks, failure) = match chunks {
+        Ok(chunks) => (chunks, None),
+        Err(failure) => (Vec::new(), Some(Err(failure))),
+    };
+    stream::iter(chunks.into_iter().map(Ok).chain(failure))
+}

@@ -11,6 +11,7 @@ use selfenc_core::store::{
 
 use crate::destroy::destroy;
 use crate::error::failed;
+use crate::layout::{FsLayout, Layout};
 use crate::open::not_a_folder;
 use crate::os::{Os, RealOs};
 use crate::{FsEngine, FsStore};
@@ -30,6 +31,7 @@ use crate::{FsEngine, FsStore};
 #[derive(Clone, Debug)]
 pub struct FsConfig {
     dir: PathBuf,
+    layout: Option<FsLayout>,
     durability: Durability,
     max_chunk_len: u64,
     os: Arc<dyn Os>,
@@ -41,30 +43,44 @@ impl FsConfig {
     pub fn new(dir: impl Into<PathBuf>) -> Self {
         Self {
             dir: dir.into(),
+            layout: None,
             durability: Durability::OnPut,
             max_chunk_len: DEFAULT_MAX_CHUNK_LEN,
             os: Arc::new(RealOs),
         }
     }
 
-    /// What a `file:` URL says: the path, and `durability=on-put` or `on-flush`.
+    /// What a `file:` URL says: the path, `durability=on-put` or `on-flush`, and `layout=flat`.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidInput`] for a URL without a path, or with other settings.
     pub fn from_url(url: &StoreUrl) -> Result<Self> {
-        url.allow_query(&["durability"])?;
+        url.allow_query(&["durability", "layout"])?;
         let mut config = Self::new(url.to_file_path()?);
-        for (_, value) in url.query() {
-            config.durability = match value {
-                "on-put" => Durability::OnPut,
-                "on-flush" => Durability::OnFlush,
-                other => {
+        for (name, value) in url.query() {
+            config = match (name, value) {
+                ("durability", "on-put") => config.with_durability(Durability::OnPut),
+                ("durability", "on-flush") => config.with_durability(Durability::OnFlush),
+                ("layout", "flat") => config.with_layout(FsLayout::Flat),
+                ("layout", other) => {
+                    let message = format!("layout is flat, or left out, not '{other}'");
+                    return Err(Error::new(ErrorKind::InvalidInput, "open", message));
+                }
+                (_, other) => {
                     let message = format!("durability is on-put or on-flush, not '{other}'");
                     return Err(Error::new(ErrorKind::InvalidInput, "open", message));
                 }
             };
         }
         Ok(config)
+    }
+
+    /// How the store uses its folder. Unless told, a folder without a marker in which files are named by 64
+    /// hexadecimal digits is flat, and any other is not.
+    #[must_use]
+    pub fn with_layout(mut self, layout: FsLayout) -> Self {
+        self.layout = Some(layout);
+        self
     }
 
     /// When chunks become durable. [`Durability::OnFlush`] saves the syncs of folders: about half of all.
@@ -97,7 +113,7 @@ impl FsConfig {
     /// # Errors
     /// * [`ErrorKind::ContainerMissing`] with `OpenMode::Existing`, if the folder is missing or is no store.
     /// * [`ErrorKind::InvalidInput`] with `OpenMode::Create`, if the folder holds something else; for a path
-    ///   that is no folder; for `Durability::Volatile`.
+    ///   that is no folder; for a store that is not flat, if it is to be; for `Durability::Volatile`.
     /// * [`ErrorKind::Unsupported`] for a store of a newer layout.
     ///
     /// # Panics
@@ -116,12 +132,12 @@ impl FsConfig {
             return Err(Error::new(ErrorKind::InvalidInput, "open", message));
         }
         let dir = absolute("open", &self.dir)?;
-        FsEngine::open(self.os, dir, mode, self.durability, self.max_chunk_len)
+        FsEngine::open(&self.os, &dir, self.layout, mode, self.durability, self.max_chunk_len)
     }
 }
 
 /// Opens `file:` URLs: `file:///path`, `file:path`, with `?durability=on-flush` to make chunks durable on
-/// flush only.
+/// flush only, and `?layout=flat` for a folder of nothing but chunks.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct FsFactory;
 
@@ -146,8 +162,9 @@ impl StoreFactory for FsFactory {
     /// Removes the store's files, and the folder if nothing else is in it. Other files, and whatever is
     /// behind a symbolic link, are left.
     async fn destroy(&self, url: &StoreUrl) -> Result<()> {
-        let dir = FsConfig::from_url(url)?.dir;
-        off_the_executor("destroy", move || destroy(absolute("destroy", &dir)?)).await
+        let FsConfig { dir, layout, .. } = FsConfig::from_url(url)?;
+        let layout = layout.unwrap_or_default();
+        off_the_executor("destroy", move || destroy(&Layout::new(absolute("destroy", &dir)?, layout))).await
     }
 }
 

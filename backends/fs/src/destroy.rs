@@ -11,16 +11,15 @@ use std::path::{Path, PathBuf};
 use selfenc_core::store::{Error, ErrorKind, Result};
 
 use crate::error::failed;
-use crate::layout::{FOLDERS, Layout, TmpEntry, is_root_file, parse_chunk, parse_shard};
+use crate::layout::{FOLDERS, Layout, is_root_file, parse_chunk, parse_flat, parse_shard};
 use crate::open::{MAX_MARKER_LEN, check_marker, not_a_folder};
 use crate::os::{Os, RealOs};
 
 /// How many of the things that were left are named.
 const NAMED: usize = 3;
 
-/// Removes the store in `dir`, and `dir` itself if nothing else is in it.
-pub(crate) fn destroy(dir: PathBuf) -> Result<()> {
-    let layout = Layout::new(dir);
+/// Removes the store, and its folder if nothing else is in it.
+pub(crate) fn destroy(layout: &Layout) -> Result<()> {
     let dir = &layout.dir;
     match fs::symlink_metadata(dir) {
         Ok(found) if found.is_symlink() => {
@@ -32,11 +31,15 @@ pub(crate) fn destroy(dir: PathBuf) -> Result<()> {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(e) => return Err(failed("destroy", "look at", dir, e)),
     }
-    check_is_store(&layout)?;
     let mut left = Left::default();
+    if layout.is_flat() {
+        left.clear(dir, |name| parse_flat(name).is_some() || layout.parse_tmp(name).is_some())?;
+        return left.outcome(dir);
+    }
+    check_is_store(layout)?;
     // First, so that whoever still has the store open finds that it is gone, and makes no folder anew.
     remove_file(&layout.marker)?;
-    left.clear(&layout.tmp, |name| TmpEntry::parse(name).is_some())?;
+    left.clear(&layout.tmp, |name| layout.parse_tmp(name).is_some())?;
     left.clear(&layout.roots, |name| name == ".lock" || is_root_file(name))?;
     for entry in if is_folder(&layout.chunks) { read_dir(&layout.chunks)? } else { Vec::new() } {
         if let Some(shard) = parse_shard(&entry.name) {

@@ -20,9 +20,24 @@ pub(crate) const FOLDERS: [&str; 3] = ["chunks", "roots", "tmp"];
 /// The number of chunk folders: one for each first byte.
 pub(crate) const SHARDS: u8 = u8::MAX;
 
+/// How a store uses its folder.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FsLayout {
+    /// A marker, 256 folders for chunks, and one for roots.
+    #[default]
+    Sharded,
+    /// Nothing but a file for each chunk, named by 64 hexadecimal digits, as self_encryption leaves them. There
+    /// are no roots.
+    Flat,
+}
+
+/// How the names of temporaries begin in a flat store, among the chunks.
+const FLAT_TMP: &str = ".selfenc-";
+
 /// The paths of one store.
 #[derive(Clone, Debug)]
 pub(crate) struct Layout {
+    pub(crate) form: FsLayout,
     pub(crate) dir: PathBuf,
     pub(crate) marker: PathBuf,
     pub(crate) chunks: PathBuf,
@@ -32,26 +47,33 @@ pub(crate) struct Layout {
 }
 
 impl Layout {
-    pub(crate) fn new(dir: PathBuf) -> Self {
+    pub(crate) fn new(dir: PathBuf, form: FsLayout) -> Self {
         let roots = dir.join("roots");
-        Self {
-            marker: dir.join(MARKER),
-            chunks: dir.join("chunks"),
-            roots_lock: roots.join(".lock"),
-            roots,
-            tmp: dir.join("tmp"),
-            dir,
-        }
+        let (chunks, tmp) = match form {
+            FsLayout::Sharded => (dir.join("chunks"), dir.join("tmp")),
+            FsLayout::Flat => (dir.clone(), dir.clone()),
+        };
+        Self { form, marker: dir.join(MARKER), chunks, roots_lock: roots.join(".lock"), roots, tmp, dir }
+    }
+
+    pub(crate) fn is_flat(&self) -> bool {
+        self.form == FsLayout::Flat
     }
 
     /// The folder of the chunks whose ids start with this byte.
     pub(crate) fn shard(&self, first: u8) -> PathBuf {
-        self.chunks.join(format!("{first:02x}"))
+        match self.form {
+            FsLayout::Sharded => self.chunks.join(format!("{first:02x}")),
+            FsLayout::Flat => self.chunks.clone(),
+        }
     }
 
     pub(crate) fn chunk(&self, id: ChunkId) -> PathBuf {
         let digits = id.to_string();
-        self.chunks.join(&digits[..2]).join(&digits[2..])
+        match self.form {
+            FsLayout::Sharded => self.chunks.join(&digits[..2]).join(&digits[2..]),
+            FsLayout::Flat => self.chunks.join(digits),
+        }
     }
 
     pub(crate) fn root(&self, name: &RootName) -> PathBuf {
@@ -59,8 +81,30 @@ impl Layout {
     }
 
     pub(crate) fn session_lock(&self, session: &str) -> PathBuf {
-        self.tmp.join(format!("{session}.lock"))
+        self.tmp.join(format!("{}{session}.lock", self.tmp_prefix()))
     }
+
+    pub(crate) fn temporary(&self, session: &str, number: u64) -> PathBuf {
+        self.tmp.join(format!("{}{session}-{number}", self.tmp_prefix()))
+    }
+
+    /// What this name in `tmp` is, if it is a temporary or a lock.
+    pub(crate) fn parse_tmp<'a>(&self, name: &'a OsStr) -> Option<TmpEntry<'a>> {
+        TmpEntry::parse(name.to_str()?.strip_prefix(self.tmp_prefix())?)
+    }
+
+    fn tmp_prefix(&self) -> &'static str {
+        match self.form {
+            FsLayout::Sharded => "",
+            FsLayout::Flat => FLAT_TMP,
+        }
+    }
+}
+
+/// The chunk whose file has this name in a flat store; `None` for what is no chunk.
+pub(crate) fn parse_flat(name: &OsStr) -> Option<ChunkId> {
+    let digits = name.to_str().filter(|name| name.len() == 64 && is_lower_hex(name))?;
+    digits.parse().ok()
 }
 
 /// The chunk whose file has this name in this shard folder; `None` for what is no chunk.
@@ -97,8 +141,8 @@ pub(crate) enum TmpEntry<'a> {
 }
 
 impl<'a> TmpEntry<'a> {
-    pub(crate) fn parse(name: &'a OsStr) -> Option<Self> {
-        let (session, rest) = name.to_str()?.split_at_checked(16)?;
+    fn parse(name: &'a str) -> Option<Self> {
+        let (session, rest) = name.split_at_checked(16)?;
         let number =
             || rest.strip_prefix('-').filter(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()));
         match rest {
@@ -128,7 +172,7 @@ mod tests {
         let mut bytes = [0xff; 32];
         bytes[31] = 0x01;
         let id = ChunkId::from_bytes(bytes);
-        let path = Layout::new("/s".into()).chunk(id);
+        let path = Layout::new("/s".into(), FsLayout::Sharded).chunk(id);
         assert!(path.starts_with("/s/chunks/ff"));
         let name = path.file_name().unwrap();
         assert_eq!(parse_chunk(0xff, name), Some(id));
@@ -136,6 +180,24 @@ mod tests {
         for bad in [&text[1..], &text.to_uppercase(), &format!("{text}0"), &format!("{}-", &text[1..]), ""] {
             assert_eq!(parse_chunk(0xff, OsStr::new(bad)), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn flat_names_there_and_back_and_nothing_else() {
+        let layout = Layout::new("/s".into(), FsLayout::Flat);
+        let id = ChunkId::from_bytes([0xab; 32]);
+        let path = layout.chunk(id);
+        assert_eq!(path.parent(), Some(&*layout.shard(0xab)));
+        assert_eq!(path.file_name().and_then(parse_flat), Some(id));
+        for bad in ["DATAMAP", "ab", &"AB".repeat(32), &"ab".repeat(33), ".selfenc-0123456789abcdef-7"] {
+            assert_eq!(parse_flat(OsStr::new(bad)), None, "{bad}");
+        }
+        let session = "0123456789abcdef";
+        let (lock, temporary) = (layout.session_lock(session), layout.temporary(session, 7));
+        let parse = |path: &PathBuf| path.file_name().map(|name| format!("{:?}", layout.parse_tmp(name)));
+        assert_eq!(parse(&lock).as_deref(), Some("Some(Lock(\"0123456789abcdef\"))"));
+        assert_eq!(parse(&temporary).as_deref(), Some("Some(Temporary(\"0123456789abcdef\"))"));
+        assert_eq!(layout.parse_tmp(OsStr::new("0123456789abcdef-7")), None, "no name of ours");
     }
 
     #[test]
@@ -150,12 +212,12 @@ mod tests {
     #[test]
     fn tmp_names() {
         let session = "0123456789abcdef";
-        assert_eq!(TmpEntry::parse(OsStr::new("0123456789abcdef.lock")), Some(TmpEntry::Lock(session)));
-        assert_eq!(TmpEntry::parse(OsStr::new("0123456789abcdef-7")), Some(TmpEntry::Temporary(session)));
+        assert_eq!(TmpEntry::parse("0123456789abcdef.lock"), Some(TmpEntry::Lock(session)));
+        assert_eq!(TmpEntry::parse("0123456789abcdef-7"), Some(TmpEntry::Temporary(session)));
         for bad in
             ["", "x", "0123456789abcdef", "0123456789abcdef-", "0123456789abcdef-x", "0123456789ABCDEF-1"]
         {
-            assert_eq!(TmpEntry::parse(OsStr::new(bad)), None, "{bad}");
+            assert_eq!(TmpEntry::parse(bad), None, "{bad}");
         }
     }
 

@@ -28,6 +28,9 @@
 //! DIR/tmp/<session>.lock locked for as long as that session lives
 //! ```
 //!
+//! With [`FsLayout::Flat`] there is nothing but the chunks, each in a file named by its 64 hexadecimal digits,
+//! and while something is written, `.selfenc-*`. That is how self_encryption leaves its chunks.
+//!
 //! # Durability
 //!
 //! A chunk is written to `tmp`, synced, renamed to its place, and its folder synced; then `put` is `Ok`.
@@ -60,4 +63,5 @@ mod shards;
 mod store;
 
 pub use config::{FsConfig, FsFactory};
+pub use layout::FsLayout;
 pub use store::{FsEngine, FsStore};

@@ -2,14 +2,16 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use selfenc_core::store::{Durability, Error, ErrorKind, OpenMode, Result};
 
 use crate::FsEngine;
 use crate::error::failed;
-use crate::layout::{FOLDERS, LAYOUT, Layout, MARKER, MARKER_TEXT, SHARDS, parse_marker};
+use crate::layout::{
+    FOLDERS, FsLayout, LAYOUT, Layout, MARKER, MARKER_TEXT, SHARDS, parse_flat, parse_marker,
+};
 use crate::os::Os;
 use crate::session::sweep;
 
@@ -18,15 +20,30 @@ pub(crate) const MAX_MARKER_LEN: u64 = 256;
 
 impl FsEngine {
     pub(crate) fn open(
-        os: Arc<dyn Os>,
-        dir: PathBuf,
+        os: &Arc<dyn Os>,
+        dir: &Path,
+        form: Option<FsLayout>,
         mode: OpenMode,
         durability: Durability,
         max_chunk_len: u64,
     ) -> Result<Self> {
-        let engine = Self::new(os, Layout::new(dir), durability, max_chunk_len);
+        let engine_in = |form| {
+            let layout = Layout::new(dir.to_owned(), form);
+            Self::new(Arc::clone(os), layout, durability, max_chunk_len)
+        };
+        let engine = engine_in(FsLayout::Sharded);
         match engine.find()? {
+            Found::Store if form == Some(FsLayout::Flat) => {
+                let message =
+                    format!("{}: it is a store that is not flat; leave out the layout", dir.display());
+                return Err(Error::new(ErrorKind::InvalidInput, "open", message));
+            }
             Found::Store => sweep(&*engine.os, &engine.layout),
+            found if form == Some(FsLayout::Flat) || (form.is_none() && engine.looks_flat(&found)) => {
+                let engine = engine_in(FsLayout::Flat);
+                engine.open_flat(&found, mode)?;
+                return Ok(engine);
+            }
             found => engine.create(&found, mode)?,
         }
         Ok(engine)
@@ -52,6 +69,29 @@ impl FsEngine {
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Found::Nothing),
             Err(e) if e.kind() == io::ErrorKind::NotADirectory => Err(not_a_folder("open", dir)),
             Err(e) => Err(failed("open", "read the folder", dir, e)),
+        }
+    }
+
+    /// Whether there are chunks as self_encryption leaves them. Whatever else is there is left alone.
+    fn looks_flat(&self, found: &Found) -> bool {
+        let Found::Folder(names) = found else { return false };
+        let is_file =
+            |name: &&OsString| self.os.metadata(&self.layout.dir.join(name)).is_ok_and(|found| found.is_file);
+        names.iter().filter(|name| parse_flat(name).is_some()).any(|name| is_file(&name))
+    }
+
+    fn open_flat(&self, found: &Found, mode: OpenMode) -> Result<()> {
+        match (found, mode) {
+            (Found::Nothing, OpenMode::Existing) => {
+                let message = "there is no such folder; check the path, or create the store";
+                let message = format!("{}: {message}", self.layout.dir.display());
+                Err(Error::new(ErrorKind::ContainerMissing, "open", message))
+            }
+            (Found::Nothing, OpenMode::Create) => self.make_with_parents(&self.layout.dir),
+            _ => {
+                sweep(&*self.os, &self.layout);
+                Ok(())
+            }
         }
     }
 

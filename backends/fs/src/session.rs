@@ -25,7 +25,7 @@ const NAME_ATTEMPTS: usize = 16;
 #[derive(Debug)]
 pub(crate) struct Session {
     os: Arc<dyn Os>,
-    tmp: PathBuf,
+    layout: Layout,
     name: String,
     lock_path: PathBuf,
     /// `Some` until drop.
@@ -50,7 +50,7 @@ impl Session {
             {
                 return Ok(Self {
                     os: Arc::clone(os),
-                    tmp: layout.tmp.clone(),
+                    layout: layout.clone(),
                     name,
                     lock_path,
                     lock: Some(lock),
@@ -64,7 +64,7 @@ impl Session {
     /// Makes an empty temporary.
     pub(crate) fn temporary(self: &Arc<Self>) -> io::Result<(Temporary, Box<dyn OsFile>)> {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let path = self.tmp.join(format!("{}-{number}", self.name));
+        let path = self.layout.temporary(&self.name, number);
         let file = self.os.create_new(&path)?;
         Ok((Temporary { session: Arc::clone(self), path, placed: false }, file))
     }
@@ -148,7 +148,7 @@ fn try_sweep(os: &dyn Os, layout: &Layout) -> io::Result<usize> {
     let mut names = os.read_dir(&layout.tmp)?;
     let mut dead = Vec::new();
     for name in &names {
-        if let Some(TmpEntry::Lock(session)) = TmpEntry::parse(name)
+        if let Some(TmpEntry::Lock(session)) = layout.parse_tmp(name)
             && let Ok(Some(lock)) = lock_if_there(os, &layout.session_lock(session))
         {
             dead.push((session.to_owned(), lock));
@@ -160,7 +160,7 @@ fn try_sweep(os: &dyn Os, layout: &Layout) -> io::Result<usize> {
     }
     let mut removed = 0;
     for name in &names {
-        let Some(TmpEntry::Temporary(session)) = TmpEntry::parse(name) else { continue };
+        let Some(TmpEntry::Temporary(session)) = layout.parse_tmp(name) else { continue };
         let path = layout.tmp.join(name);
         if dead.iter().any(|(name, _)| name == session) || is_old_stray(os, layout, session, &path) {
             remove_if_there(os, &path)?;

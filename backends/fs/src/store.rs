@@ -10,10 +10,13 @@ use selfenc_core::store::{
 };
 
 use crate::error::{chunk_failed, failed};
-use crate::layout::{Layout, SHARDS, parse_chunk};
+use crate::layout::{Layout, SHARDS, parse_chunk, parse_flat};
 use crate::os::Os;
 use crate::session::{Session, Temporary, write_all};
 use crate::shards::Shards;
+
+/// Chunks in a page of a flat store's listing. The whole folder is read for each.
+const FLAT_PAGE: usize = 16 << 10;
 
 /// A store in a folder; opened by [`FsConfig`](crate::FsConfig).
 pub type FsStore = Blocking<FsEngine>;
@@ -35,6 +38,7 @@ impl FsEngine {
     pub(crate) fn new(os: Arc<dyn Os>, layout: Layout, durability: Durability, max_chunk_len: u64) -> Self {
         let capabilities =
             Capabilities::new(durability).with_exact_outcome(false).with_max_chunk_len(max_chunk_len);
+        let capabilities = capabilities.with_roots(!layout.is_flat());
         let shards = Shards::new(Arc::clone(&os), layout.clone(), durability == Durability::OnPut);
         Self { os, layout, shards, capabilities, session: Mutex::new(None), roots_in_doubt: Mutex::default() }
     }
@@ -81,7 +85,8 @@ impl FsEngine {
 
     /// Tells a missing file from a missing store.
     pub(crate) fn check_container(&self, op: &'static str) -> Result<()> {
-        let marker = &self.layout.marker;
+        // A flat store has no marker: then it is the folder that must be there.
+        let marker = if self.layout.is_flat() { &self.layout.dir } else { &self.layout.marker };
         match self.os.metadata(marker) {
             Ok(_) => Ok(()),
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
@@ -142,6 +147,33 @@ impl FsEngine {
         };
         let mut ids: Vec<_> = names.iter().filter_map(|name| parse_chunk(shard, name)).collect();
         ids.retain(|id| after.is_none_or(|after| *id > after));
+        self.metas(ids).map(Some)
+    }
+
+    /// The next chunks of a flat store after `after`, ascending.
+    fn flat_page(&self, after: Option<ChunkId>) -> Result<Vec<ChunkMeta>> {
+        let folder = &self.layout.dir;
+        let names = match self.os.read_dir(folder) {
+            Ok(names) => names,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                return self.check_container("list").map(|()| Vec::new());
+            }
+            Err(e) => return Err(failed("list", "read the folder", folder, e)),
+        };
+        let mut ids: Vec<_> = names.iter().filter_map(|name| parse_flat(name)).collect();
+        ids.retain(|id| after.is_none_or(|after| *id > after));
+        ids.sort_unstable();
+        for some in ids.chunks(FLAT_PAGE) {
+            let page = self.metas(some.to_vec())?;
+            // All of them may have been removed meanwhile, and an empty page is the end.
+            if !page.is_empty() {
+                return Ok(page);
+            }
+        }
+        Ok(Vec::new())
+    }
+
+    fn metas(&self, mut ids: Vec<ChunkId>) -> Result<Vec<ChunkMeta>> {
         ids.sort_unstable();
         // A file renamed over while the folder is read may be seen twice.
         ids.dedup();
@@ -154,7 +186,15 @@ impl FsEngine {
                 Err(e) => return Err(self.chunk_failed("list", "look at", id, e)),
             }
         }
-        Ok(Some(page))
+        Ok(page)
+    }
+
+    fn check_has_roots(&self, op: &'static str) -> Result<()> {
+        if self.capabilities.roots {
+            return Ok(());
+        }
+        let message = "a flat folder of chunks has no roots; use a store with another layout";
+        Err(Error::new(ErrorKind::Unsupported, op, message))
     }
 }
 
@@ -226,6 +266,9 @@ impl BlockingEngine for FsEngine {
     }
 
     fn page(&self, after: Option<ChunkId>) -> Result<Vec<ChunkMeta>> {
+        if self.layout.is_flat() {
+            return self.flat_page(after);
+        }
         let mut folder_missing = false;
         for shard in after.map_or(0, |id| id.as_bytes()[0])..=SHARDS {
             match self.shard_page(shard, after)? {
@@ -262,14 +305,17 @@ impl BlockingEngine for FsEngine {
     }
 
     fn load(&self, name: &RootName) -> Result<Option<Root>> {
+        self.check_has_roots("load")?;
         self.load_root(name)
     }
 
     fn swap(&self, name: &RootName, expect: &Expect, new: Option<Bytes>) -> Result<Swap> {
+        self.check_has_roots("swap")?;
         self.swap_root(name, expect, new.as_deref())
     }
 
     fn names(&self) -> Result<Vec<RootName>> {
+        self.check_has_roots("names")?;
         self.root_names()
     }
 }

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 
 use selfenc_backend_tests::{Crash, Damage, Fault, Harness, Step, async_trait};
 use selfenc_core::store::{Backend, ChunkId, Durability, Error, ErrorKind, OpenMode, Result, RootStore};
-use selfenc_fs::FsConfig;
+use selfenc_fs::{FsConfig, FsLayout};
 use support::fault_table::{FsFault, table};
 use support::location;
 use support::machine::Machine;
@@ -19,18 +19,21 @@ use tempfile::TempDir;
 
 selfenc_backend_tests::conformance!(mod fs_on_put = FsHarness::new(Durability::OnPut, 72 << 20));
 selfenc_backend_tests::conformance!(mod fs_on_flush = FsHarness::new(Durability::OnFlush, (1 << 20) + 1));
+selfenc_backend_tests::conformance!(mod fs_flat = FsHarness::flat());
 
 #[test]
 #[ignore = "writes reports; see the README of the repository"]
 fn write_report() {
     selfenc_backend_tests::write_report("fs-on-put", &FsHarness::new(Durability::OnPut, 72 << 20));
     selfenc_backend_tests::write_report("fs-on-flush", &FsHarness::new(Durability::OnFlush, (1 << 20) + 1));
+    selfenc_backend_tests::write_report("fs-flat", &FsHarness::flat());
 }
 
 #[derive(Debug)]
 struct FsHarness {
     /// The location that was opened last.
     place: Mutex<Place>,
+    layout: FsLayout,
     durability: Durability,
     max_chunk_len: u64,
 }
@@ -51,7 +54,12 @@ impl Place {
 
 impl FsHarness {
     fn new(durability: Durability, max_chunk_len: u64) -> Self {
-        Self { place: Mutex::new(Place::new().unwrap()), durability, max_chunk_len }
+        let place = Mutex::new(Place::new().unwrap());
+        Self { place, layout: FsLayout::Sharded, durability, max_chunk_len }
+    }
+
+    fn flat() -> Self {
+        Self { layout: FsLayout::Flat, ..Self::new(Durability::OnPut, 72 << 20) }
     }
 
     fn dir(&self) -> PathBuf {
@@ -64,7 +72,10 @@ impl FsHarness {
 
     async fn open(&self, mode: OpenMode, readonly: bool) -> Result<Arc<dyn Backend>> {
         let os = Arc::new(self.machine().process(readonly));
-        let config = FsConfig::new(self.dir()).with_durability(self.durability).with_os(os);
+        let mut config = FsConfig::new(self.dir()).with_durability(self.durability).with_os(os);
+        if self.layout == FsLayout::Flat {
+            config = config.with_layout(FsLayout::Flat);
+        }
         Ok(Arc::new(config.with_max_chunk_len(self.max_chunk_len).open(mode).await?))
     }
 }
@@ -90,7 +101,9 @@ impl Harness for FsHarness {
     }
 
     async fn roots(&self) -> Option<Result<Arc<dyn RootStore>>> {
-        Some(self.open(OpenMode::Existing, false).await.map(|store| store as _))
+        let has_roots = self.layout == FsLayout::Sharded;
+        let store = self.open(OpenMode::Existing, false).await.map(|store| store as _);
+        has_roots.then_some(store)
     }
 
     async fn crash(&self, how: Crash, seed: u64) -> Option<Result<()>> {

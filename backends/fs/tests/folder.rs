@@ -12,7 +12,7 @@ use selfenc_core::store::{
     BlockingEngine, Durability, ErrorKind, Expect, OpenMode, PutOutcome, Registry, RootName, Swap,
 };
 use selfenc_fs::os::Os;
-use selfenc_fs::{FsConfig, FsEngine, FsFactory};
+use selfenc_fs::{FsConfig, FsEngine, FsFactory, FsLayout};
 use support::chunk;
 use support::sim_os::SimOs;
 
@@ -321,4 +321,69 @@ async fn urls() {
         let e = registry.open(&format!("{url}?{query}"), OpenMode::Existing).await.unwrap_err();
         assert!(e.kind() == ErrorKind::InvalidInput && e.to_string().contains(word), "{e}");
     }
+}
+
+/// As self_encryption leaves it: chunks by their names, perhaps with a map beside them.
+#[test]
+fn a_folder_of_chunks_opens_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    let (id, data) = chunk(1);
+    fs::write(dir.join(id.to_string()), &data).unwrap();
+    fs::write(dir.join("DATAMAP"), "a map").unwrap();
+    for mode in [OpenMode::Existing, OpenMode::Create] {
+        let store = open(dir, mode).unwrap();
+        assert!(!store.capabilities().roots);
+        assert_eq!(store.get(id).unwrap().as_ref(), Some(&data));
+        assert_eq!(store.page(None).unwrap().len(), 1);
+    }
+    let store = open(dir, OpenMode::Existing).unwrap();
+    let (other, more) = chunk(2);
+    assert_eq!(store.put(other, &more).unwrap(), PutOutcome::Inserted);
+    assert_eq!(store.put(id, &data).unwrap(), PutOutcome::Present);
+    let e = store.load(&RootName::new("root").unwrap()).unwrap_err();
+    assert_eq!(e.kind(), ErrorKind::Unsupported, "{e}");
+    drop(store);
+    let mut names: Vec<_> = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    names.sort_unstable();
+    let mut expected = [id.to_string(), other.to_string(), "DATAMAP".to_owned()];
+    expected.sort_unstable();
+    assert_eq!(names, expected.map(std::ffi::OsString::from), "and nothing else was made");
+    assert_eq!(fs::read(dir.join(other.to_string())).unwrap(), more);
+}
+
+#[test]
+fn flat_stores_are_made_on_request_and_no_other_becomes_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let flat = |dir: &Path, mode| FsConfig::new(dir).with_layout(FsLayout::Flat).open_engine(mode);
+    let dir = folder.path().join("a/b");
+    assert_eq!(flat(&dir, OpenMode::Existing).unwrap_err().kind(), ErrorKind::ContainerMissing);
+    drop(flat(&dir, OpenMode::Create).unwrap());
+    assert_eq!(fs::read_dir(&dir).unwrap().count(), 0);
+    drop(flat(&dir, OpenMode::Existing).unwrap());
+    // An empty folder is not taken for one.
+    refused(&dir, OpenMode::Existing, ErrorKind::ContainerMissing, "create the store");
+    let sharded = folder.path().join("sharded");
+    drop(open(&sharded, OpenMode::Create).unwrap());
+    let e = flat(&sharded, OpenMode::Existing).unwrap_err();
+    assert!(e.kind() == ErrorKind::InvalidInput && e.to_string().contains("leave out"), "{e}");
+    // A folder by such a name is no chunk.
+    let odd = folder.path().join("odd");
+    fs::create_dir_all(odd.join("ab".repeat(32))).unwrap();
+    refused(&odd, OpenMode::Create, ErrorKind::InvalidInput, "empty folder");
+}
+
+#[tokio::test]
+async fn flat_stores_by_url() {
+    let folder = tempfile::tempdir().unwrap();
+    let registry = Registry::new().register(FsFactory);
+    let url = format!("file:{}?layout=flat", folder.path().join("s").display());
+    let store = registry.open(&url, OpenMode::Create).await.unwrap();
+    let (id, data) = chunk(1);
+    store.put(id, data).await.unwrap();
+    drop(store);
+    assert!(folder.path().join("s").join(id.to_string()).is_file());
+    let bad = url.replace("flat", "round");
+    let e = registry.open(&bad, OpenMode::Create).await.unwrap_err();
+    assert!(e.kind() == ErrorKind::InvalidInput && e.to_string().contains("flat"), "{e}");
 }

@@ -9,9 +9,17 @@ use selfenc_backend_tests::Damage;
 use selfenc_core::store::ChunkId;
 use selfenc_fs::os::{Os, RealOs};
 
+/// Whether the folder is a store of nothing but chunks.
+fn is_flat(dir: &Path) -> bool {
+    !dir.join("selfenc-store").exists()
+}
+
 /// Where the chunk stands.
 pub fn chunk_file(dir: &Path, id: ChunkId) -> PathBuf {
     let digits = id.to_string();
+    if is_flat(dir) {
+        return dir.join(digits);
+    }
     dir.join("chunks").join(&digits[..2]).join(&digits[2..])
 }
 
@@ -51,6 +59,9 @@ pub fn damage(dir: &Path, id: ChunkId, damage: Damage, max_chunk_len: u64) -> Op
 
 /// Leaves things in the folder that are no chunks or roots, and what crashed processes leave.
 pub fn litter(dir: &Path) -> io::Result<()> {
+    if is_flat(dir) {
+        return litter_among_chunks(dir);
+    }
     let digits = "0123456789abcdef".repeat(4);
     for file in [".DS_Store", "chunks/.DS_Store", "chunks/Thumbs.db", "roots/.DS_Store", "tmp/junk"] {
         fs::write(dir.join(file), "not ours")?;
@@ -79,13 +90,28 @@ pub fn litter(dir: &Path) -> io::Result<()> {
     fs::File::options().write(true).open(&stray)?.set_modified(long_ago)
 }
 
+/// The same in a flat store.
+fn litter_among_chunks(dir: &Path) -> io::Result<()> {
+    let digits = "0123456789abcdef".repeat(4);
+    for file in [".DS_Store", "DATAMAP", &digits[..63], &format!("{}F", &digits[..63])] {
+        fs::write(dir.join(file), "not ours")?;
+    }
+    fs::write(dir.join(format!("{digits}.tmp")), "a temporary")?;
+    fs::create_dir(dir.join(&digits))?;
+    #[cfg(unix)]
+    std::os::unix::fs::symlink("/etc/hostname", dir.join("ab".repeat(32)))?;
+    fs::write(dir.join(".selfenc-00000000deadbeef.lock"), "")?;
+    fs::write(dir.join(".selfenc-00000000deadbeef-0"), "half a chunk")
+}
+
 /// What stands in `tmp` and belongs there: temporaries, and the locks of sessions that are dead.
 pub fn temporaries(dir: &Path) -> io::Result<u64> {
-    let tmp = dir.join("tmp");
+    let (tmp, prefix) = if is_flat(dir) { (dir.to_owned(), ".selfenc-") } else { (dir.join("tmp"), "") };
     let mut count = 0;
     for name in RealOs.read_dir(&tmp)? {
         let path = tmp.join(&name);
-        count += match name.to_string_lossy().split_at_checked(16) {
+        let Some(name) = name.to_str().and_then(|name| name.strip_prefix(prefix)) else { continue };
+        count += match name.split_at_checked(16) {
             Some((_, ".lock")) => u64::from(matches!(RealOs.try_lock(&path), Ok(Some(_)))),
             Some((_, number)) => u64::from(number.starts_with('-')),
             None => 0,

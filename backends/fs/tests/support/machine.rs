@@ -32,10 +32,16 @@ pub const WRITING: &[Call] = &[
 const EROFS: i32 = 30;
 
 /// The machine. Clones are the same one.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Machine(Arc<Inner>);
 
-#[derive(Debug)]
+// What the machine has done names chunks, and a store on it may show it.
+impl std::fmt::Debug for Machine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Machine").field(&self.0.folder).finish()
+    }
+}
+
 struct Inner {
     folder: PathBuf,
     sim: SimOs,

@@ -4,13 +4,19 @@
 #[path = "support/probe.rs"]
 mod probe;
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use probe::{At, Probe, Step, id, is_named, named};
 use selfenc_core::store::{ChunkStore, ChunkStoreExt, ErrorKind, PutOutcome};
 use selfenc_core::wrap::Cache;
 use tokio::task::JoinHandle;
+use tokio::time::advance;
 
 const ROOM: u64 = 1 << 20;
+const TTL: Duration = Duration::from_secs(60);
+/// The least that tokio's clock tells apart.
+const TICK: Duration = Duration::from_millis(1);
 
 fn cache() -> Cache<Probe> {
     Cache::new(Probe::new(), ROOM)
@@ -429,4 +435,164 @@ async fn absence_is_not_remembered_once_a_put_is_in_doubt() {
     // The put that nobody waits for any more lands.
     store.inner().plant(id(1), byte());
     assert_eq!(store.get(id(1)).await.unwrap(), Some(byte()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_entry_older_than_its_ttl_is_fetched_again() {
+    let store = cache().with_ttl(TTL);
+    store.inner().plant(id(1), Bytes::from_static(b"old"));
+    store.put(id(2), Bytes::from_static(b"old")).await.unwrap();
+    assert_eq!(store.get(id(1)).await.unwrap().unwrap(), "old");
+    // Somebody else changes the one and deletes the other; which is not seen until the time is up.
+    store.inner().plant(id(1), Bytes::from_static(b"new"));
+    store.inner().uproot(id(2));
+    for _ in 0..4 {
+        advance(TTL / 4 - TICK).await;
+        assert_eq!(store.get(id(1)).await.unwrap().unwrap(), "old");
+        assert_eq!(store.get(id(2)).await.unwrap().unwrap(), "old");
+    }
+    assert_eq!((store.stats().hits, store.stats().expired, store.inner().calls("get")), (8, 0, 1));
+
+    // Being asked for has made neither of them younger.
+    advance(4 * TICK).await;
+    assert_eq!(store.stats().entries, 2, "still there, and never returned");
+    assert_eq!(store.get(id(1)).await.unwrap().unwrap(), "new");
+    assert_eq!(store.get(id(2)).await.unwrap(), None);
+    let stats = store.stats();
+    assert_eq!((stats.hits, stats.misses, stats.expired, stats.entries), (8, 3, 2, 1));
+
+    // What was fetched again has a time of its own.
+    advance(TTL - TICK).await;
+    assert!(is_kept(&store, 1).await);
+    advance(TICK).await;
+    assert!(!is_kept(&store, 1).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn absence_has_the_same_time_to_live() {
+    let store = cache().with_exclusive(true).with_ttl(TTL);
+    assert_eq!(store.get(id(1)).await.unwrap(), None);
+    assert!(is_kept(&store, 1).await);
+    store.inner().plant(id(1), byte());
+    advance(TTL - TICK).await;
+    assert_eq!(store.get(id(1)).await.unwrap(), None);
+    advance(TICK).await;
+    assert!(store.get(id(1)).await.unwrap().is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_who_waits_longer_than_the_ttl_gets_his_answer() {
+    let store = cache().with_ttl(TTL);
+    store.inner().plant(id(1), byte());
+    store.inner().hold("get", At::End);
+    let slow = get(&store, 1);
+    store.inner().until_waiting("get", 1).await;
+    advance(TTL * 2).await;
+    store.inner().release("get");
+    assert_eq!(slow.await.unwrap().unwrap(), Some(byte()));
+    assert!(is_kept(&store, 1).await, "its time begins with the answer");
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_ttl_or_with_an_endless_one_nothing_expires() {
+    for store in [cache(), cache().with_ttl(Duration::MAX), cache().with_ttl(TTL * 60 * 24 * 400)] {
+        store.put(id(1), byte()).await.unwrap();
+        advance(TTL * 60 * 24 * 365).await;
+        assert!(is_kept(&store, 1).await);
+        assert_eq!(store.stats().expired, 0);
+    }
+}
+
+#[tokio::test]
+async fn cache_entry_bound() {
+    for most in [1, 2, 3, 10, 33, 34, 100] {
+        let store = Cache::new(Probe::new(), ROOM).with_max_entries(most).with_exclusive(true);
+        for n in 0..=255 {
+            // Asked for differently often, and some of them absent.
+            if n % 5 > 0 {
+                store.put(id(n), vec![n; usize::from(n)].into()).await.unwrap();
+            }
+            for _ in 0..n % 4 {
+                store.get(id(n)).await.unwrap();
+            }
+            let stats = store.stats();
+            assert!(stats.entries <= most as u64 && stats.bytes <= ROOM, "{most}: {stats:?}");
+        }
+        let stats = store.stats();
+        assert_eq!(stats.entries, most as u64, "all of its room is used: {stats:?}");
+        assert!(stats.hits > 0, "what is kept is found: {stats:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_only_entry_there_may_be_is_the_newest() {
+    let store = cache().with_max_entries(1);
+    for n in 1..=9 {
+        store.put(id(n), byte()).await.unwrap();
+        assert!(is_kept(&store, n).await, "{n}");
+        assert_eq!((store.stats().entries, store.stats().bytes), (1, 129));
+    }
+}
+
+#[tokio::test]
+async fn both_bounds_hold_with_chunks_of_any_length() {
+    let (budget, most) = (100_000, 20);
+    let store = Cache::new(Probe::new(), budget).with_max_entries(most);
+    let (mut entries, mut bytes) = (0, 0);
+    for n in 0..3000_u32 {
+        let mut name = [0; 32];
+        name[..4].copy_from_slice(&n.to_be_bytes());
+        let long = if n < 1500 { 24_000 } else { 2000 };
+        store.put(name.into(), vec![1; (n * 7919 % long) as usize].into()).await.unwrap();
+        let stats = store.stats();
+        assert!(stats.bytes <= budget && stats.entries <= most as u64, "{stats:?}");
+        (entries, bytes) = (stats.entries.max(entries), stats.bytes.max(bytes));
+    }
+    assert!(entries > most as u64 / 2 && bytes > budget / 2, "both are used: {entries}, {bytes}");
+    // A chunk that is too large for the bytes is not kept for the sake of the count.
+    let name = id(1);
+    store.put(name, vec![0; 25_000].into()).await.unwrap();
+    assert!(!is_kept(&store, 1).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_entries_or_no_time_keep_nothing() {
+    let none = |limit: fn(Cache<Probe>) -> Cache<Probe>| limit(cache().with_exclusive(true));
+    for store in [none(|cache| cache.with_max_entries(0)), none(|cache| cache.with_ttl(Duration::ZERO))] {
+        store.put(id(1), byte()).await.unwrap();
+        for _ in 0..3 {
+            assert_eq!(store.get(id(1)).await.unwrap(), Some(byte()));
+            assert_eq!(store.get(id(2)).await.unwrap(), None);
+        }
+        let stats = store.stats();
+        assert_eq!((stats.entries, stats.bytes, stats.hits, stats.misses, stats.expired), (0, 0, 0, 6, 0));
+        // Those who want the same at the same time still ask once.
+        store.inner().hold("get", At::Start);
+        let both = [get(&store, 1), get(&store, 1)];
+        store.inner().until_waiting("get", 1).await;
+        tokio::task::yield_now().await;
+        store.inner().release("get");
+        for one in both {
+            assert_eq!(one.await.unwrap().unwrap(), Some(byte()));
+        }
+        assert_eq!(store.inner().calls("get"), 7);
+    }
+}
+
+#[tokio::test]
+async fn a_bound_begins_a_cache_of_its_own() {
+    let one = cache();
+    one.put(id(1), byte()).await.unwrap();
+    let other = one.clone().with_max_entries(5);
+    assert_eq!((one.stats().entries, other.stats().entries), (1, 0));
+    assert!(!is_kept(&other, 1).await && is_kept(&other, 1).await);
+    assert_eq!((one.stats().misses, other.stats().misses), (0, 1));
+    // The bounds add up, in whatever order they are given.
+    let info = |store: Cache<Probe>| store.info().to_string();
+    let all = "cache(1 MiB, 5 entries, 60s, probe:x)";
+    assert_eq!(info(other.clone().with_ttl(TTL)), all);
+    assert_eq!(info(cache().with_ttl(TTL).with_max_entries(5)), all);
+    assert_eq!(info(one), "cache(1 MiB, probe:x)");
+    let checked = cache().with_check(is_named).with_exclusive(true).with_ttl(TTL).with_max_entries(5);
+    assert!(!checked.capabilities().shared && format!("{checked:?}").contains("checked: true"));
 }

@@ -1,15 +1,18 @@
 mod flight;
+mod limits;
 mod state;
 
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
 
 use self::flight::Flight;
+use self::limits::Limits;
 use self::state::{Deleting, Entry, Putting, State, Ticket};
 use super::verify::{Check, aside, matches};
 use crate::store::{
@@ -21,7 +24,19 @@ use crate::store::{
 ///
 /// What is kept came from a `get` or a `put` that the inner store said `Ok` to. Errors are never kept, nor
 /// are roots. A chunk that takes more than a quarter of the budget is not kept. Every entry is a copy and
-/// counts with 128 bytes beside its own, so that the budget bounds the memory.
+/// counts with 128 bytes beside its own, so that the budget bounds the memory. The number of entries and their
+/// age can be bounded beside that.
+///
+/// ```
+/// # use std::time::Duration;
+/// # use selfenc_core::store::ChunkStore;
+/// use selfenc_core::wrap::Cache;
+///
+/// # fn example(store: impl ChunkStore) -> Cache<impl ChunkStore> {
+/// // 64 MiB, a thousand chunks and a quarter of an hour, whichever comes first.
+/// Cache::new(store, 64 << 20).with_max_entries(1000).with_ttl(Duration::from_secs(900))
+/// # }
+/// ```
 ///
 /// A hit says what the chunk's bytes are, not that the inner store still has them: `stat`, and so
 /// [`contains`](crate::store::ChunkStoreExt::contains), always asks it. A put that finds the chunk there
@@ -48,15 +63,19 @@ pub struct CacheStats {
     pub misses: u64,
     /// Entries that were no longer what their names say, and were fetched again.
     pub evicted_damaged: u64,
+    /// Entries that were asked for when their time was up, and were fetched again.
+    pub expired: u64,
     /// What is kept now, in bytes, as it counts against the budget.
     pub bytes: u64,
+    /// Entries that are kept now, those included whose time is up and that nobody asked for since.
+    pub entries: u64,
 }
 
 impl<S> Cache<S> {
     /// Keeps up to `bytes` of what `inner` holds.
     #[must_use]
     pub fn new(inner: S, bytes: u64) -> Self {
-        Self { inner: Arc::new(inner), state: State::new(bytes), check: None, exclusive: false }
+        Self { inner: Arc::new(inner), state: State::new(Limits::new(bytes)), check: None, exclusive: false }
     }
 
     /// Checks every hit, and what is about to be kept, against its name. A damaged entry is taken out and
@@ -75,6 +94,31 @@ impl<S> Cache<S> {
         self
     }
 
+    /// Keeps no more than `entries` chunks, what is known to be absent included; 0 keeps nothing. The bound in
+    /// bytes stays.
+    ///
+    /// An entry then takes an `entries`-th of the bytes at least. Where chunks are of one length, either bound
+    /// can be reached; where small and large ones mix, less may be kept than either allows.
+    ///
+    /// The cache begins empty and with new counts, shared with no clone that was made before.
+    #[must_use]
+    pub fn with_max_entries(self, entries: usize) -> Self {
+        let limits = Limits { entries: Some(entries), ..self.state.limits() };
+        Self { state: State::new(limits), ..self }
+    }
+
+    /// Keeps nothing longer than `ttl`, however often it is asked for: from then on it is fetched again, and what
+    /// was kept is never returned. Zero keeps nothing. What nobody asks for goes when others need its room.
+    ///
+    /// The clock is [`tokio::time::Instant`], which stands still in a runtime whose time is paused.
+    ///
+    /// The cache begins empty and with new counts, shared with no clone that was made before.
+    #[must_use]
+    pub fn with_ttl(self, ttl: Duration) -> Self {
+        let limits = Limits { ttl: Some(ttl), ..self.state.limits() };
+        Self { state: State::new(limits), ..self }
+    }
+
     /// The store that misses go to.
     #[must_use]
     pub fn inner(&self) -> &S {
@@ -84,11 +128,14 @@ impl<S> Cache<S> {
     /// How it did so far.
     #[must_use]
     pub fn stats(&self) -> CacheStats {
+        let (entries, bytes) = self.state.size();
         CacheStats {
             hits: self.state.hits.load(Ordering::Relaxed),
             misses: self.state.misses.load(Ordering::Relaxed),
             evicted_damaged: self.state.damaged.load(Ordering::Relaxed),
-            bytes: self.state.bytes(),
+            expired: self.state.expired.load(Ordering::Relaxed),
+            bytes,
+            entries,
         }
     }
 
@@ -116,7 +163,7 @@ impl<S: ChunkStore> Cache<S> {
                 let answer = inner.get(id).await;
                 match &answer {
                     Ok(Some(data)) => keep(&state, check, &ticket, id, data).await,
-                    Ok(None) if exclusive && state.has_room(0) => ticket.keep_absent(),
+                    Ok(None) if exclusive && state.limits().have_room(0) => ticket.keep_absent(),
                     Ok(None) | Err(_) => {}
                 }
                 ticket.land();
@@ -135,7 +182,7 @@ impl<S: ChunkStore> Cache<S> {
 /// Keeps a copy of `data`, if it has room and is what its name says. A copy, because `data` may be a small
 /// part of a buffer that it would keep alive as a whole.
 async fn keep(state: &State, check: Option<Check>, ticket: &Ticket, id: ChunkId, data: &Bytes) {
-    if !state.has_room(data.len()) {
+    if !state.limits().have_room(data.len()) {
         return;
     }
     let shared = data.clone();
@@ -193,7 +240,7 @@ impl<S: ChunkStore> ChunkStore for Cache<S> {
     }
 
     fn info(&self) -> StoreInfo {
-        self.inner.info().wrapped("cache", Size(self.state.budget()))
+        self.inner.info().wrapped("cache", self.state.limits())
     }
 
     async fn stat(&self, id: ChunkId) -> Result<Option<ChunkMeta>> {
@@ -234,17 +281,5 @@ impl<S: RootStore> RootStore for Cache<S> {
 
     fn names(&self) -> BoxStream<'static, Result<RootName>> {
         self.inner.names()
-    }
-}
-
-/// A number of bytes, in MiB where it is a whole number of them.
-struct Size(u64);
-
-impl fmt::Display for Size {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.0 >> 20, self.0 % (1 << 20)) {
-            (mib, 0) => write!(f, "{mib} MiB"),
-            _ => write!(f, "{} bytes", self.0),
-        }
     }
 }

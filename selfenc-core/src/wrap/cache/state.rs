@@ -6,29 +6,26 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use quick_cache::unsync::Cache as Kept;
 use quick_cache::{OptionsBuilder, Weighter};
+use tokio::time::Instant;
 
 use super::flight::{Flight, Landing};
+use super::limits::{ENTRY, Limits};
 use crate::store::{ChunkId, PutOutcome};
-
-/// What an entry counts for beside its bytes: its name, its handle and its place.
-pub(super) const ENTRY: u64 = 128;
-
-/// One chunk takes at most this part of the budget.
-const LARGEST: u64 = 4;
 
 /// What is known, what is being found out, and how that went.
 pub(super) struct State {
     table: Mutex<Table>,
-    budget: u64,
+    limits: Limits,
     pub(super) hits: AtomicU64,
     pub(super) misses: AtomicU64,
     pub(super) damaged: AtomicU64,
+    pub(super) expired: AtomicU64,
     /// A put failed or was dropped: it may still land, so absence is not remembered any more.
     in_doubt: AtomicBool,
 }
 
 struct Table {
-    kept: Kept<ChunkId, Entry, Weigh>,
+    kept: Kept<ChunkId, Slot, Weigh>,
     under_way: HashMap<ChunkId, UnderWay>,
 }
 
@@ -37,6 +34,12 @@ struct Table {
 pub(super) enum Entry {
     Here(Bytes),
     Absent,
+}
+
+/// An entry, and when it is no longer one.
+struct Slot {
+    entry: Entry,
+    until: Option<Instant>,
 }
 
 /// What goes on about one chunk while anybody holds a ticket for it.
@@ -50,31 +53,45 @@ struct UnderWay {
     flight: Option<Landing>,
 }
 
+/// What an entry counts for: its bytes, or the least that one counts for.
 #[derive(Clone)]
-struct Weigh;
+struct Weigh {
+    least: u64,
+}
 
-impl Weighter<ChunkId, Entry> for Weigh {
-    fn weight(&self, _: &ChunkId, entry: &Entry) -> u64 {
-        match entry {
+impl Slot {
+    fn bytes(&self) -> u64 {
+        match &self.entry {
             Entry::Here(data) => data.len() as u64 + ENTRY,
             Entry::Absent => ENTRY,
         }
     }
 }
 
+impl Weighter<ChunkId, Slot> for Weigh {
+    fn weight(&self, _: &ChunkId, slot: &Slot) -> u64 {
+        slot.bytes().max(self.least)
+    }
+}
+
 impl State {
-    pub(super) fn new(budget: u64) -> Arc<Self> {
-        // The number of items is only a hint for the first allocation and for how much history is kept.
-        let items = usize::try_from(budget >> 16).unwrap_or(usize::MAX).clamp(16, 1 << 16);
-        let options = OptionsBuilder::new().estimated_items_capacity(items).weight_capacity(budget).build();
-        let options = options.expect("both required settings are given");
-        let kept = Kept::with_options(options, Weigh, Default::default(), Default::default());
+    pub(super) fn new(limits: Limits) -> Arc<Self> {
+        let (capacity, least) = limits.capacity();
+        let mut options = OptionsBuilder::new();
+        options.estimated_items_capacity(limits.likely_entries()).weight_capacity(capacity);
+        if least > capacity / 2 {
+            // The only entry there can be is more than the part that is meant for those often used.
+            options.hot_allocation(1.0);
+        }
+        let options = options.build().expect("both required settings are given");
+        let kept = Kept::with_options(options, Weigh { least }, Default::default(), Default::default());
         Arc::new(Self {
             table: Mutex::new(Table { kept, under_way: HashMap::new() }),
-            budget,
+            limits,
             hits: AtomicU64::new(0),
             misses: AtomicU64::new(0),
             damaged: AtomicU64::new(0),
+            expired: AtomicU64::new(0),
             in_doubt: AtomicBool::new(false),
         })
     }
@@ -83,29 +100,46 @@ impl State {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) const fn budget(&self) -> u64 {
-        self.budget
+    pub(super) const fn limits(&self) -> Limits {
+        self.limits
     }
 
-    pub(super) fn bytes(&self) -> u64 {
-        self.lock().kept.weight()
+    /// How many entries there are, and their bytes.
+    pub(super) fn size(&self) -> (u64, u64) {
+        let table = self.lock();
+        let bytes = match self.limits.entries {
+            None => table.kept.weight(),
+            Some(_) => table.kept.iter().map(|(_, slot)| slot.bytes()).sum(),
+        };
+        (table.kept.len() as u64, bytes)
     }
 
-    /// Whether a chunk of this length may be kept: one that is too large would drive out too many others.
-    pub(super) const fn has_room(&self, len: usize) -> bool {
-        (len as u64).saturating_add(ENTRY) <= self.budget / LARGEST
-    }
-
+    /// What is known of a chunk. An entry whose time is up is taken out.
     pub(super) fn look_up(&self, id: ChunkId) -> Option<Entry> {
-        self.lock().kept.get(&id).cloned()
+        let mut table = self.lock();
+        let slot = table.kept.get(&id)?;
+        if slot.until.is_none_or(|until| Instant::now() < until) {
+            return Some(slot.entry.clone());
+        }
+        let old = table.kept.remove(&id);
+        drop(table);
+        drop(old);
+        self.expired.fetch_add(1, Ordering::Relaxed);
+        None
     }
 
     /// Takes out the entry with these very bytes; one that came in its place meanwhile stays.
     pub(super) fn evict_damaged(&self, id: ChunkId, data: &Bytes) {
-        let same = |entry: &Entry| matches!(entry, Entry::Here(kept) if kept.as_ptr() == data.as_ptr());
+        let same = |slot: &Slot| matches!(&slot.entry, Entry::Here(kept) if kept.as_ptr() == data.as_ptr());
         if self.lock().kept.remove_if(&id, same).is_some() {
             self.damaged.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    fn slot(&self, entry: Entry) -> Slot {
+        // A time beyond all clocks is never.
+        let until = self.limits.ttl.and_then(|ttl| Instant::now().checked_add(ttl));
+        Slot { entry, until }
     }
 
     pub(super) fn ticket(self: &Arc<Self>, id: ChunkId) -> Ticket {
@@ -167,7 +201,12 @@ impl State {
 
 impl fmt::Debug for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("State").field("budget", &self.budget).field("bytes", &self.bytes()).finish()
+        let (entries, bytes) = self.size();
+        f.debug_struct("State")
+            .field("limits", &self.limits)
+            .field("entries", &entries)
+            .field("bytes", &bytes)
+            .finish()
     }
 }
 
@@ -185,7 +224,7 @@ impl Ticket {
         let mut table = self.state.lock();
         let mine = (self.deletes, self.puts);
         if table.under_way.get(&self.id).is_some_and(|current| (current.deletes, current.puts) == mine) {
-            table.kept.insert(self.id, Entry::Here(data));
+            table.kept.insert(self.id, self.state.slot(Entry::Here(data)));
         }
     }
 
@@ -193,7 +232,7 @@ impl Ticket {
         let mut table = self.state.lock();
         let doubt = self.state.in_doubt.load(Ordering::SeqCst);
         if !doubt && table.under_way.get(&self.id).is_some_and(|current| current.puts == self.puts) {
-            table.kept.insert(self.id, Entry::Absent);
+            table.kept.insert(self.id, self.state.slot(Entry::Absent));
         }
     }
 

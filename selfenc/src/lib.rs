@@ -121,15 +121,23 @@
 //! [`Retry`](wrap::Retry), [`Cache`](wrap::Cache), [`Mirror`](wrap::Mirror) and more. [`StoreSpec`] puts them
 //! around a store by URL, and a `toml:` URL names a file that describes the same.
 //!
+//! # Data of self_encryption
+//!
+//! [`compat`] reads and writes what that crate does, in any store; [`classic`] has its functions by their names.
+//!
 //! # Without async
 //!
 //! [`blocking`] has the same engine and reader for programs that have no async runtime.
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "classic")]
+pub mod classic;
 mod open;
 mod spec;
 
 pub use open::{open_store, registry};
+#[cfg(feature = "compat")]
+pub use selfenc_core::compat;
 pub use selfenc_core::engine::{
     Binding, ChunkInfo, Chunking, Compression, CpuPool, DataMap, EncryptionConfig, Engine, Error, FAN,
     GroupSecret, INLINE, MAX_LEN, MAX_LEVEL, MAX_STORED, MapError, Observer, Progress, ReadHandle, Reader,

@@ -70,9 +70,15 @@ pub(super) fn seal(generation: Generation, neighbours: &Neighbours, content: &[u
 pub(super) fn open(
     generation: Generation,
     neighbours: &Neighbours,
-    mut data: Vec<u8>,
+    data: Vec<u8>,
     len: usize,
 ) -> Option<Vec<u8>> {
+    let content = brotli::decompress(&decrypt(generation, neighbours, data)?, len)?;
+    (generation.hash(&content) == neighbours.own).then_some(content)
+}
+
+/// The compressed content, not yet compared with anything: in the first generation it may be any bytes.
+pub(super) fn decrypt(generation: Generation, neighbours: &Neighbours, mut data: Vec<u8>) -> Option<Vec<u8>> {
     match generation {
         Generation::One => {
             let keys = first_keys(neighbours);
@@ -88,8 +94,7 @@ pub(super) fn open(
             cipher.decrypt_in_place((&*keys.nonce).into(), &[], &mut data).ok()?;
         }
     }
-    let content = brotli::decompress(&data, len)?;
-    (generation.hash(&content) == neighbours.own).then_some(content)
+    Some(data)
 }
 
 struct FirstKeys {

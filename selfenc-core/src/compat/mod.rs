@@ -24,6 +24,7 @@
 
 mod any_map;
 mod brotli;
+mod chunk;
 mod cipher;
 mod engine;
 mod generation;
@@ -33,6 +34,7 @@ mod repair;
 mod write;
 
 pub use any_map::AnyMap;
+pub use chunk::decrypt_chunk;
 pub use engine::{Engine, Written};
 pub use generation::Generation;
 pub use map::{ChunkInfo, DataMap};

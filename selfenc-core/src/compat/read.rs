@@ -48,7 +48,9 @@ impl Reader {
     pub(super) async fn open(source: Source, mut map: DataMap) -> Result<Self> {
         loop {
             let Some(level) = map.child() else { return Self::at(source, map, 0).await };
-            let child = Self::at(source.clone(), map, level).await?.read_map().await?;
+            // A map is none of the data whose reading is told.
+            let quiet = Source { meter: Meter::new(None), ..source.clone() };
+            let child = Self::at(quiet, map, level).await?.read_map().await?;
             // Each level is one more than what is below: otherwise two maps could go round in circles.
             if child.child() != level.checked_sub(1).filter(|below| *below > 0) {
                 return Err(MapError::Invalid("the map in it is not of the level below").into());

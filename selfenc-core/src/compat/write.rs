@@ -6,7 +6,9 @@ use tokio::io::AsyncRead;
 use super::cipher::{self, Neighbours};
 use super::generation::{Digest, Generation};
 use super::map::{ChunkInfo, LEAST_CHUNKS};
-use crate::engine::shared::{Budget, Chunk, ChunkSource, Cutter, HEADER, Meter, Permit, Secret, Sink};
+use crate::engine::shared::{
+    Budget, Chunk, ChunkSource, Cutter, HEADER, Meter, Permit, Secret, Sink, batches, one_by_one,
+};
 use crate::engine::{Chunking, CpuPool, Error, Result, Suite};
 use crate::store::{ChunkId, PutOutcome};
 
@@ -102,21 +104,6 @@ impl Writer<'_> {
     }
 }
 
-/// The chunks of the input, `count` at a time; ends after a failure.
-fn batches<R>(source: ChunkSource<R>, count: usize) -> impl Stream<Item = Result<Vec<Chunk>>> + Send
-where
-    R: AsyncRead + Send,
-{
-    stream::unfold(Some(source), move |source| async move {
-        let mut source = source?;
-        match source.batch(count).await {
-            Ok(chunks) if chunks.is_empty() => None,
-            Ok(chunks) => Some((Ok(chunks), Some(source))),
-            Err(failure) => Some((Err(failure), None)),
-        }
-    })
-}
-
 /// Gives chunks their neighbours. The first two wait for the last two.
 fn bind(
     hashed: impl Stream<Item = Result<Vec<Hashed>>> + Send,
@@ -180,12 +167,4 @@ impl Ring {
         };
         Ok((0..).zip(self.first).map(bind).collect())
     }
-}
-
-fn one_by_one(chunks: Result<Vec<Sealed>>) -> impl Stream<Item = Result<Sealed>> + Send {
-    let (chunks, failure) = match chunks {
-        Ok(chunks) => (chunks, None),
-        Err(failure) => (Vec::new(), Some(Err(failure))),
-    };
-    stream::iter(chunks.into_iter().map(Ok).chain(failure))
 }

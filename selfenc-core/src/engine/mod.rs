@@ -49,4 +49,5 @@ pub(crate) mod shared {
     pub(crate) use super::read::{slice, until};
     pub(crate) use super::secret::Secret;
     pub(crate) use super::write::sink::Sink;
+    pub(crate) use super::write::{batches, one_by_one};
 }

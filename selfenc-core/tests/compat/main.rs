@@ -7,6 +7,7 @@ mod support;
 
 mod damage;
 mod defects;
+mod leaks;
 mod maps;
 mod model;
 mod original;

@@ -94,7 +94,10 @@ impl Writer<'_> {
 }
 
 /// The chunks of the input, `count` at a time; ends after a failure.
-fn batches<R>(source: ChunkSource<R>, count: usize) -> impl Stream<Item = Result<Vec<Chunk>>> + Send
+pub(crate) fn batches<R>(
+    source: ChunkSource<R>,
+    count: usize,
+) -> impl Stream<Item = Result<Vec<Chunk>>> + Send
 where
     R: AsyncRead + Send,
 {
@@ -159,7 +162,8 @@ fn grow<'a>(
     })
 }
 
-fn one_by_one(steps: Result<Vec<Step>>) -> impl Stream<Item = Result<Step>> + Send {
+/// What travelled together, each by itself.
+pub(crate) fn one_by_one<T: Send>(steps: Result<Vec<T>>) -> impl Stream<Item = Result<T>> + Send {
     let (steps, failure) = match steps {
         Ok(steps) => (steps, None),
         Err(failure) => (Vec::new(), Some(Err(failure))),

@@ -2,7 +2,7 @@
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::commands::{cat, completions, decrypt, encrypt, info, keygen, names, store, verify};
+use crate::commands::{cat, completions, convert, decrypt, encrypt, info, keygen, names, store, verify};
 use crate::corners::Corners;
 use crate::exit::{self, Result};
 use crate::ui::Ui;
@@ -32,6 +32,8 @@ pub(crate) enum Command {
     Cat(cat::Cat),
     /// Read and check everything of a file, and write nothing
     Verify(verify::Verify),
+    /// Move a file that self_encryption wrote into the native format
+    Convert(convert::Convert),
     /// Tell what a data map says; never prints keys
     Info(info::Info),
     /// Look after a store: list, stat, scrub, copy, test, bench
@@ -56,6 +58,7 @@ impl Command {
             Self::Decrypt(args) => decrypt::run(args, ui).await,
             Self::Cat(args) => cat::run(args, ui).await,
             Self::Verify(args) => verify::run(args, ui).await,
+            Self::Convert(args) => convert::run(args, ui).await,
             Self::Info(args) => info::run(args).await,
             Self::Store(args) => store::run(args, ui, corners).await,
             Self::Names(args) => names::list(args).await,

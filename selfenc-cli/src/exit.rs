@@ -148,6 +148,10 @@ impl From<Error> for Failure {
                 needed.div_ceil(1024),
                 size(*needed)
             ))),
+            Error::TooShort { .. } => (
+                FAILED,
+                Some("use a suite of selfenc's own, which takes files of any length".to_owned()),
+            ),
             Error::InvalidConfig(_) => (USAGE, Some("'selfenc encrypt --help' tells the ranges".to_owned())),
             _ => (FAILED, None),
         };

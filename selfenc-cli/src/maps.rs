@@ -5,6 +5,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use selfenc::compat::AnyMap;
 use selfenc::store::{Backend, RootName};
 use selfenc::{DataMap, SealKey};
 use zeroize::Zeroizing;
@@ -13,8 +14,9 @@ use crate::exit::{Context, Failure, Result};
 use crate::output::is_dash;
 use crate::secrets::read_seal_key;
 
-/// A map is at most some 55 KiB long, sealed or not; what is longer than this is none.
-const MAX_MAP: u64 = 1 << 20;
+/// What is longer is taken for no map. One of ours has at most some 55 KiB, sealed or not; one of an old
+/// release of self_encryption has 80 bytes for each chunk, and in JSON three times that.
+const MAX_MAP: u64 = 256 << 20;
 
 /// Which data map a command reads.
 #[derive(Args, Clone, Debug)]
@@ -60,7 +62,7 @@ impl MapArgs {
     }
 
     /// Reads and, with a key, unseals the map.
-    pub(crate) async fn load(&self, store: Option<&dyn Backend>) -> Result<DataMap> {
+    pub(crate) async fn load(&self, store: Option<&dyn Backend>) -> Result<AnyMap> {
         let key = self.key()?;
         let bytes = self.bytes(store).await?;
         parse(&bytes, key.as_ref()).map_err(|e| e.about(&self.shown()))
@@ -69,12 +71,12 @@ impl MapArgs {
 
 /// The map in these bytes. A key insists on a sealed map: whoever keeps the store could else put a map of
 /// their own in its place.
-pub(crate) fn parse(bytes: &[u8], key: Option<&SealKey>) -> Result<DataMap> {
+pub(crate) fn parse(bytes: &[u8], key: Option<&SealKey>) -> Result<AnyMap> {
     match key {
-        None => Ok(DataMap::from_bytes(bytes)?),
-        Some(key) if DataMap::is_sealed(bytes) => Ok(DataMap::unseal(key, bytes)?),
+        None => Ok(AnyMap::detect(bytes)?),
+        Some(key) if DataMap::is_sealed(bytes) => Ok(AnyMap::Native(DataMap::unseal(key, bytes)?)),
         // What is no map at all says so itself.
-        Some(_) => match DataMap::from_bytes(bytes) {
+        Some(_) => match AnyMap::detect(bytes) {
             Ok(_) => {
                 Err(Failure::new("this data map is not sealed").hint("leave out --key-file if you trust it"))
             }
@@ -89,7 +91,8 @@ pub(crate) fn no_such_name(name: &RootName, store: &dyn Backend) -> Failure {
         .hint("'selfenc names' lists those there are; check --store")
 }
 
-fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>> {
+/// The bytes of the map in this file.
+pub(crate) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>> {
     let what = format!("cannot read the data map '{}'", path.display());
     let mut bytes = Zeroizing::new(Vec::with_capacity(64 << 10));
     let read = if is_dash(path) {

@@ -21,6 +21,14 @@ impl Meter {
         Self { bar: bar(ui, doing, total, if total.is_some() { BAR } else { SPINNER }) }
     }
 
+    /// The total, once it is known.
+    pub(crate) fn expect(&self, total: u64) {
+        self.bar.set_length(total);
+        if let Ok(style) = ProgressStyle::with_template(BAR) {
+            self.bar.set_style(style);
+        }
+    }
+
     /// Counts `bytes` more.
     pub(crate) fn add(&self, bytes: u64) {
         self.bar.inc(bytes);

@@ -29,11 +29,12 @@ pub(crate) struct Cat {
 
 pub(crate) async fn run(args: Cat, ui: Ui) -> Result<()> {
     let opened = args.source.open().await?;
-    let len = opened.map.len();
-    let range = args.range.map_or(0..len, |range| range.within(len));
+    let meter = Meter::new(ui, "reading", None);
+    let reader = opened.reader(&meter, ui).await?;
+    let range = args.range.map_or(0..reader.len(), |range| range.within(reader.len()));
+    meter.expect(range.end - range.start);
     let mut output = Output::create(Path::new("-"), false, Mode::Plain)?;
-    let meter = Meter::new(ui, "reading", Some(range.end - range.start));
-    pour(&opened.reader(&meter), range, &mut output).await?;
+    pour(&reader, range, &mut output).await?;
     meter.done();
     output.finish()
 }

@@ -67,11 +67,11 @@ pub(crate) async fn run(args: Decrypt, ui: Ui) -> Result<()> {
     refuse_to_replace(&path, needed.into_iter().flatten().map(PathBuf::as_path))?;
     let opened = args.source.open().await?;
     let mut output = Output::create(&path, args.force, Mode::Plain)?;
-    let len = opened.map.len();
 
     let start = Instant::now();
-    let meter = Meter::new(ui, "decrypting", Some(len));
-    let reader = opened.reader(&meter);
+    let meter = Meter::new(ui, "decrypting", None);
+    let reader = opened.reader(&meter, ui).await?;
+    let len = reader.len();
     pour(&reader, 0..len, &mut output).await?;
     output.finish()?;
     meter.done();

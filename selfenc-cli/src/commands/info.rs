@@ -2,10 +2,12 @@ use std::sync::Arc;
 
 use clap::Args;
 use futures::TryStreamExt;
+use selfenc::compat::AnyMap;
 use selfenc::store::OpenMode;
 use selfenc::{Binding, ChunkInfo, Chunking, DataMap, EncryptionConfig, Engine};
 use serde_json::{Value, json};
 
+use super::info_compat;
 use crate::exit::{Failure, Result};
 use crate::maps::{MapArgs, parse};
 use crate::stores::StoreArg;
@@ -22,21 +24,22 @@ Examples:
 
 Needs no store, except for --name, and for --chunks of a large map, which keeps
 its entries in pages in the store: with --store the chunks are listed, without
-it the pages. Keys are never printed.")]
+it the pages. Of a map of self_encryption, --store tells what the chunks in it
+hold. Keys are never printed.")]
 pub(crate) struct Info {
     #[command(flatten)]
-    map: MapArgs,
+    pub(super) map: MapArgs,
 
     #[command(flatten)]
-    store: StoreArg,
+    pub(super) store: StoreArg,
 
     /// List the chunks, or the pages of a map that has pages; with --store, always the chunks
     #[arg(long)]
-    chunks: bool,
+    pub(super) chunks: bool,
 
     /// Print one JSON object; with --chunks one for each chunk, after that of the map
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
 }
 
 pub(crate) async fn run(args: Info) -> Result<()> {
@@ -50,12 +53,13 @@ pub(crate) async fn run(args: Info) -> Result<()> {
     if sealed && key.is_none() {
         return tell_sealed(&args, bytes.len());
     }
-    let map = parse(&bytes, key.as_ref()).map_err(|e| e.about(&args.map.shown()))?;
-    tell(&args, &map, sealed, bytes.len())?;
-    if args.chunks {
-        list_chunks(&args, map).await?;
+    match parse(&bytes, key.as_ref()).map_err(|e| e.about(&args.map.shown()))? {
+        AnyMap::Native(map) => {
+            tell(&args, &map, sealed, bytes.len())?;
+            if args.chunks { list_chunks(&args, map).await } else { Ok(()) }
+        }
+        AnyMap::Compat(map) => info_compat::run(&args, map, bytes.len()).await,
     }
-    Ok(())
 }
 
 fn tell_sealed(args: &Info, len: usize) -> Result<()> {

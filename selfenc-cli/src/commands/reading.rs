@@ -1,19 +1,22 @@
-//! What decrypt, cat and verify have in common.
+//! What decrypt, cat, verify and convert have in common.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use clap::Args;
 use futures::TryStreamExt;
+use futures::stream::{BoxStream, StreamExt};
+use selfenc::compat::{self, AnyMap, Generation};
 use selfenc::store::{Backend, OpenMode};
-use selfenc::{EncryptionConfig, Engine, Reader};
-use std::ops::Range;
+use selfenc::{Bytes, EncryptionConfig, Engine, Error, Reader};
 
-use crate::exit::Result;
+use crate::exit::{Failure, Result};
 use crate::maps::MapArgs;
 use crate::output::Output;
 use crate::progress::Meter;
 use crate::resources::Resources;
 use crate::stores::StoreArg;
+use crate::ui::Ui;
 
 /// A map, the store that holds its chunks, and what reading may use.
 #[derive(Args, Clone, Debug)]
@@ -24,12 +27,17 @@ pub(crate) struct Source {
     #[command(flatten)]
     store: StoreArg,
 
+    /// Repair a map that an old release of self_encryption has damaged, as it does beyond some ten thousand
+    /// chunks
+    #[arg(long)]
+    repair_nested: bool,
+
     #[command(flatten)]
     resources: Resources,
 }
 
 impl Source {
-    /// Opens the store, reads the map, and makes the reader.
+    /// Opens the store and reads the map.
     pub(crate) async fn open(&self) -> Result<Opened> {
         let engine = Engine::new(self.resources.apply(EncryptionConfig::new()))?;
         // A map in a file is read first: what is no map needs no store to say so.
@@ -39,27 +47,115 @@ impl Source {
         } else {
             (self.map.load(None).await?, self.store.open(OpenMode::Existing).await?)
         };
-        Ok(Opened { engine, map, store })
+        if self.repair_nested && matches!(map, AnyMap::Native(_)) {
+            return Err(Failure::usage("this map is selfenc's own, and never nested")
+                .hint("leave out --repair-nested"));
+        }
+        Ok(Opened { engine, map, store, repair_nested: self.repair_nested })
     }
 }
 
 /// What is needed for reading.
 pub(crate) struct Opened {
     engine: Engine,
-    pub(crate) map: selfenc::DataMap,
+    map: AnyMap,
     store: Arc<dyn Backend>,
+    repair_nested: bool,
 }
 
 impl Opened {
     /// The reader, which tells `meter` how far it is.
-    pub(crate) fn reader(self, meter: &Meter) -> Reader {
+    pub(crate) async fn reader(self, meter: &Meter, ui: Ui) -> Result<Reading> {
         let engine = self.engine.with_observer(Arc::new(meter.clone()));
-        engine.open(self.store as _, self.map)
+        let reading = match self.map {
+            AnyMap::Native(map) => Reading::Native(engine.open(self.store as _, map)),
+            AnyMap::Compat(map) => {
+                Reading::open_compat(&engine, self.store, map, self.repair_nested, ui).await?
+            }
+        };
+        meter.expect(reading.len());
+        Ok(reading)
+    }
+}
+
+/// A reader of data in any format.
+pub(crate) enum Reading {
+    Native(Reader),
+    Compat(compat::Reader),
+}
+
+impl Reading {
+    /// Reads what self_encryption wrote. Says if its map had to be repaired.
+    pub(crate) async fn open_compat(
+        engine: &Engine,
+        store: Arc<dyn Backend>,
+        map: compat::DataMap,
+        repair_nested: bool,
+        ui: Ui,
+    ) -> Result<Self> {
+        // Which generation it would write does not matter for reading.
+        let engine = compat::Engine::new(engine, Generation::Two);
+        if !repair_nested {
+            return Ok(Self::Compat(engine.open(store as _, map).await?));
+        }
+        let (reader, repaired) = engine.open_repairing(store as _, map).await?;
+        match repaired {
+            0 => ui.say("the map is sound; nothing had to be repaired"),
+            1 => ui.say("the map was nested: one level repaired"),
+            levels => ui.say(&format!("the map was nested: {levels} levels repaired")),
+        }
+        Ok(Self::Compat(reader))
+    }
+
+    pub(crate) fn len(&self) -> u64 {
+        match self {
+            Self::Native(reader) => reader.len(),
+            Self::Compat(reader) => reader.len(),
+        }
+    }
+
+    /// Whether the data is in the map itself.
+    pub(crate) fn is_inline(&self) -> bool {
+        matches!(self, Self::Native(reader) if reader.map().is_inline())
+    }
+
+    /// Of data that self_encryption wrote.
+    pub(crate) fn generation(&self) -> Option<Generation> {
+        match self {
+            Self::Native(_) => None,
+            Self::Compat(reader) => Some(reader.generation()),
+        }
+    }
+
+    pub(crate) fn stream(&self, range: Range<u64>) -> BoxStream<'static, Result<Bytes, Error>> {
+        match self {
+            Self::Native(reader) => reader.stream(range),
+            Self::Compat(reader) => reader.stream(range),
+        }
+    }
+
+    /// The length of each chunk that is as it should be; goes on after others.
+    pub(crate) fn check(&self) -> BoxStream<'static, Result<u64, Error>> {
+        match self {
+            Self::Native(reader) => reader.check().map_ok(|info| info.len).boxed(),
+            Self::Compat(reader) => reader.check().map_ok(|info| info.src_size).boxed(),
+        }
+    }
+}
+
+/// The failure of a reader whose data was being written again.
+pub(crate) fn unwrapped(e: Error) -> Failure {
+    match e {
+        Error::Source(e) => match e.downcast::<Error>() {
+            Ok(e) => e.into(),
+            Err(e) => Error::Source(e).into(),
+        },
+        e => e.into(),
     }
 }
 
 /// Writes a part of a file to `output`; the engine hands out only what it has checked.
-pub(crate) async fn pour(reader: &Reader, range: Range<u64>, output: &mut Output) -> Result<()> {
+pub(crate) async fn pour(reader: &Reading, range: Range<u64>, output: &mut Output) -> Result<()> {
     let mut stream = reader.stream(range);
     while let Some(data) = stream.try_next().await? {
         output.write(&data)?;

@@ -1,7 +1,7 @@
 use clap::Args;
 use futures::StreamExt;
+use selfenc::Error;
 use selfenc::store::ChunkId;
-use selfenc::{DataMap, Error};
 use serde_json::json;
 
 use super::reading::Source;
@@ -30,13 +30,13 @@ pub(crate) struct Verify {
 
 pub(crate) async fn run(args: Verify, ui: Ui) -> Result<()> {
     let opened = args.source.open().await?;
-    let meter = Meter::new(ui, "verifying", Some(opened.map.len()));
-    let reader = opened.reader(&meter);
+    let meter = Meter::new(ui, "verifying", None);
+    let reader = opened.reader(&meter, ui).await?;
     let mut checks = reader.check();
     let (mut chunks, mut bytes, mut damaged) = (0u64, 0u64, Vec::new());
     while let Some(check) = checks.next().await {
         match check {
-            Ok(info) => (chunks, bytes) = (chunks + 1, bytes + info.len),
+            Ok(len) => (chunks, bytes) = (chunks + 1, bytes + len),
             Err(e @ (Error::Corrupt { chunk } | Error::ChunkMissing { chunk })) => {
                 if !args.json {
                     meter.suspend(|| print(&[format!("{chunk} {}", problem(&e))]))?;
@@ -47,22 +47,15 @@ pub(crate) async fn run(args: Verify, ui: Ui) -> Result<()> {
         }
     }
     meter.done();
-    finish(&args, ui, reader.map(), chunks, bytes, &damaged)
+    let bytes = if reader.is_inline() { reader.len() } else { bytes };
+    finish(&args, ui, chunks, bytes, &damaged)
 }
 
 fn problem(error: &Error) -> &'static str {
     if matches!(error, Error::ChunkMissing { .. }) { "missing" } else { "damaged" }
 }
 
-fn finish(
-    args: &Verify,
-    ui: Ui,
-    map: &DataMap,
-    chunks: u64,
-    bytes: u64,
-    damaged: &[(ChunkId, &str)],
-) -> Result<()> {
-    let bytes = if map.is_inline() { map.len() } else { bytes };
+fn finish(args: &Verify, ui: Ui, chunks: u64, bytes: u64, damaged: &[(ChunkId, &str)]) -> Result<()> {
     if args.json {
         let damaged: Vec<_> = damaged
             .iter()

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)] // clippy lets tests unwrap, but not their helpers
 
 mod bad_use;
+mod compat;
 mod corners;
 mod defaults;
 mod interrupted;

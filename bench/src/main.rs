@@ -11,6 +11,7 @@ use std::path::PathBuf;
 
 use bytes::Bytes;
 use clap::Parser;
+use selfenc::compat::Generation;
 use selfenc::{Compression, Suite};
 use selfenc_bench::{Result, data};
 
@@ -26,6 +27,9 @@ struct Args {
     /// Folder whose files make the real data [default: cargo's registry sources]
     #[arg(long, value_name = "DIR")]
     real: Option<PathBuf>,
+    /// Measure the formats of the peer, written and read by us, instead of our own
+    #[arg(long)]
+    compat: bool,
     /// Pairs that count; one more comes first and does not
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pairs: u32,
@@ -38,6 +42,12 @@ fn main() -> Result<()> {
     println!("self_encryption 0.36.2 against selfenc {}, {threads} threads", env!("CARGO_PKG_VERSION"));
     println!("speeds in MiB/s of plaintext, medians of {} pairs; ratio = ours / theirs\n", args.pairs);
 
+    if args.compat {
+        let formats: Vec<_> = Generation::ALL.into_iter().map(Ours::compat).collect::<Result<_>>()?;
+        compare("random data", &data::random(args.size), &formats, args.pairs)?;
+        let real = data::real(&folder, args.size)?;
+        return compare(&format!("files of {}", folder.display()), &real, &formats, args.pairs);
+    }
     let mut random = Vec::new();
     for suite in Suite::ALL {
         random.push(Ours::new(format!("{suite}, default"), suite, None)?);

@@ -5,7 +5,9 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use futures::TryStreamExt;
-use selfenc::{Compression, EncryptionConfig, Engine, MemoryStore, Scope, Suite};
+use futures::stream::BoxStream;
+use selfenc::compat::{self, Generation};
+use selfenc::{Compression, EncryptionConfig, Engine, Error, MemoryStore, Scope, Suite};
 use tokio::runtime::Runtime;
 
 use crate::Result;
@@ -14,8 +16,14 @@ use crate::report::Run;
 /// One configuration of ours, ready to run.
 pub(crate) struct Ours {
     pub(crate) name: String,
-    engine: Engine,
+    engine: AnyEngine,
     runtime: Runtime,
+}
+
+enum AnyEngine {
+    Native(Engine),
+    /// Writes what the peer writes.
+    Compat(compat::Engine),
 }
 
 impl Ours {
@@ -26,7 +34,15 @@ impl Ours {
         if let Some(compression) = compression {
             config = config.with_compression(compression);
         }
-        Ok(Self { name, engine: Engine::new(config)?, runtime: Runtime::new()? })
+        Ok(Self { name, engine: AnyEngine::Native(Engine::new(config)?), runtime: Runtime::new()? })
+    }
+
+    /// A format of self_encryption, in chunks as large as the peer's.
+    pub(crate) fn compat(generation: Generation) -> Result<Self> {
+        let engine = Engine::new(EncryptionConfig::new())?;
+        let engine = compat::Engine::new(&engine, generation)
+            .with_max_chunk_size(Generation::Two.default_max_chunk_size())?;
+        Ok(Self { name: generation.to_string(), engine: AnyEngine::Compat(engine), runtime: Runtime::new()? })
     }
 
     /// Encrypts `data` into an empty store and decrypts it again, timing both.
@@ -35,12 +51,11 @@ impl Ours {
             let store = Arc::new(MemoryStore::new());
 
             let start = Instant::now();
-            let written = self.engine.write_bytes(store.clone(), &Scope::Public, data).await?;
+            let (map, stored) = self.write(&store, data).await?;
             let encrypt = start.elapsed();
 
             let start = Instant::now();
-            let reader = self.engine.open(store, written.map);
-            let mut stream = reader.stream(0..reader.len());
+            let mut stream = self.read(&store, map).await?;
             let mut back = Vec::with_capacity(data.len());
             while let Some(piece) = stream.try_next().await? {
                 back.extend_from_slice(&piece);
@@ -50,7 +65,38 @@ impl Ours {
             if back != *data {
                 return Err(format!("{}: other bytes came back", self.name).into());
             }
-            Ok(Run { encrypt, decrypt, stored: written.stats.bytes_stored })
+            Ok(Run { encrypt, decrypt, stored })
+        })
+    }
+
+    async fn write(&self, store: &Arc<MemoryStore>, data: &[u8]) -> Result<(compat::AnyMap, u64)> {
+        Ok(match &self.engine {
+            AnyEngine::Native(engine) => {
+                let written = engine.write_bytes(store.clone(), &Scope::Public, data).await?;
+                (compat::AnyMap::Native(written.map), written.stats.bytes_stored)
+            }
+            AnyEngine::Compat(engine) => {
+                let written = engine.write(store.clone(), data).await?;
+                (compat::AnyMap::Compat(written.map), written.stats.bytes_stored)
+            }
+        })
+    }
+
+    async fn read(
+        &self,
+        store: &Arc<MemoryStore>,
+        map: compat::AnyMap,
+    ) -> Result<BoxStream<'static, Result<Bytes, Error>>> {
+        Ok(match (&self.engine, map) {
+            (AnyEngine::Native(engine), compat::AnyMap::Native(map)) => {
+                let reader = engine.open(store.clone(), map);
+                reader.stream(0..reader.len())
+            }
+            (AnyEngine::Compat(engine), compat::AnyMap::Compat(map)) => {
+                let reader = engine.open(store.clone(), map).await?;
+                reader.stream(0..reader.len())
+            }
+            _ => unreachable!("an engine reads what it wrote"),
         })
     }
 }

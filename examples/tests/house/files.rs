@@ -65,6 +65,13 @@ pub(crate) fn forwards_everything(path: &Path, text: &str) -> Option<String> {
     Some(format!("{}:{} lacks #[deny(clippy::missing_trait_methods)]", path.display(), missing + 1))
 }
 
+/// A source of the engine that knows the formats of others, which stand above it.
+pub(crate) fn no_compat(path: &Path, text: &str) -> Option<String> {
+    let packed: String = text.split_whitespace().collect();
+    let reaches = packed.contains("crate::compat") || packed.contains("super::super::compat");
+    reaches.then(|| format!("{} uses compat, which stands above the engine", path.display()))
+}
+
 /// A backend's source that reaches into the engine.
 pub(crate) fn no_engine(path: &Path, text: &str) -> Option<String> {
     let packed: String = text.split_whitespace().collect();

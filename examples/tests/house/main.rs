@@ -134,6 +134,14 @@ fn an_engine_in_a_backend_is_seen() {
 }
 
 #[test]
+fn the_engine_knows_no_other_format() {
+    let sources = files::sources(&GRAPH.root.join("selfenc-core/src/engine"));
+    assert!(sources.len() > 30);
+    assert_none(sources.into_iter().filter_map(|path| files::no_compat(&path, &files::read(&path))));
+    assert!(files::no_compat(Path::new("x.rs"), "use crate::compat::DataMap;").is_some());
+}
+
+#[test]
 fn nobody_lets_unsafe_code_in() {
     assert!(files::read(&GRAPH.root.join("Cargo.toml")).contains("\nunsafe_code = \"forbid\"\n"));
     assert_none(GRAPH.members().filter_map(files::forbids_unsafe));

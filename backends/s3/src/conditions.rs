@@ -47,7 +47,9 @@ impl Inner {
     async fn try_both(&self, operation: &Operation<'_>, key: &str) -> Result<Tried> {
         let put = async |text: &'static str, condition: Condition| {
             let doing = "try whether the service keeps conditions";
-            self.put_object(operation, key, &Bytes::from_static(text.as_bytes()), &condition, doing).await
+            let data = Bytes::from_static(text.as_bytes());
+            // With the same condition each time, also after one that arrived damaged.
+            operation.send(|| self.put_object_once(operation, key, &data, &condition, doing)).await
         };
         let none = Conditions::NONE;
         let first = match put("1", Condition::Absent).await {

@@ -4,6 +4,8 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use selfenc_core::store::ErrorKind;
+
 use crate::error::{Again, Failure};
 
 /// What goes with a body.
@@ -48,9 +50,19 @@ impl Guard {
     /// Learns from the answer to what was sent in this form. Whether to send it again, in another.
     pub(crate) fn learn(&self, sent: Form, answer: Result<bool, &Failure>) -> bool {
         match (sent, answer) {
-            (Form::Signed, _) | (Form::Checked, Ok(_)) => false,
-            (Form::Asking, Ok(is_checked)) => {
-                self.change(sent, if is_checked { Form::Checked } else { Form::Signed });
+            (Form::Signed, _) | (Form::Checked, Ok(true)) => false,
+            (Form::Asking, Ok(true)) => {
+                self.change(sent, Form::Checked);
+                false
+            }
+            // Nobody knows whether it looked; there may be another service behind the same address by now.
+            (Form::Asking | Form::Checked, Ok(false)) => {
+                self.change(sent, Form::Signed);
+                false
+            }
+            // It is sent again anyway, and then with its hash.
+            (_, Err(failure)) if failure.error.kind() == ErrorKind::Corrupt => {
+                self.change(sent, Form::Signed);
                 false
             }
             // Some services do not know the header; rules of a bucket may forbid a body that is not signed.

@@ -33,7 +33,7 @@ pub(crate) struct Object {
 
 /// What a service says of an object that it has written.
 #[derive(Debug)]
-struct Written {
+pub(crate) struct Written {
     tag: String,
     /// Whether it knows the CRC32 that it was sent.
     is_checked: bool,
@@ -146,7 +146,8 @@ impl Inner {
         Ok(answer?.tag)
     }
 
-    async fn put_object_as(
+    /// One attempt in this form, whatever the service has been found to take.
+    pub(crate) async fn put_object_as(
         &self,
         form: Form,
         operation: &Operation<'_>,

@@ -8,6 +8,7 @@ use selfenc_core::store::objects::{HEADER_LEN, MAX_RECORD_LEN, MAX_VALUE_LEN, Ro
 use selfenc_core::store::{Error, ErrorKind, Expect, Result, Root, RootName, RootStore, Swap};
 
 use crate::S3Backend;
+use crate::guard::Form;
 use crate::list::{Listed, ending, objects};
 use crate::objects::Condition;
 use crate::request::{Lane, Operation};
@@ -94,7 +95,9 @@ impl Inner {
         let mut unknown = None;
         loop {
             let data = record.bytes();
-            let put = operation.once(|| self.put_object_once(operation, &key, &data, &condition, doing));
+            // Signed, whatever guards chunks: a damaged root would take the place of a good one.
+            let send = || self.put_object_as(Form::Signed, operation, &key, &data, &condition, doing);
+            let put = operation.once(send);
             let Err(failure) = put.await else { return Ok(done()) };
             // Of an update of what has been removed from the bucket since, S3 says that it is not there.
             let is_refused = failure.is_refused() || failure.is_absent();

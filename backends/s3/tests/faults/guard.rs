@@ -1,6 +1,6 @@
 //! What guards the body of a put: found out at open, and given up when the service does not take it.
 
-use selfenc_core::store::{ChunkStore, ErrorKind, OpenMode, PutOutcome};
+use selfenc_core::store::{ChunkStore, ErrorKind, Expect, OpenMode, PutOutcome, RootName, RootStore, Swap};
 use selfenc_s3::{Checksums, S3Backend, S3Config};
 
 use crate::bench::{check, chunk};
@@ -148,19 +148,68 @@ async fn a_put_that_is_denied_in_every_form() {
 #[tokio::test]
 async fn a_body_that_is_damaged_on_its_way() {
     for (checksums, form) in [(Checksums::Auto, With::Checksum), (Checksums::WhenRequired, With::Hash)] {
-        let (_service, proxy, store) = open(None, |config| config.with_checksums(checksums)).await;
-        proxy.forget();
         for (n, at) in [0, 500, 999].into_iter().enumerate() {
+            let (_service, proxy, store) = open(None, |config| config.with_checksums(checksums)).await;
+            proxy.forget();
             proxy.rule(PUTS, Times::Once, Action::Damage(at));
             put(&store, n).await;
-            assert_eq!(puts(&proxy), [form, form], "{form:?}, byte {at}");
+            assert_eq!(puts(&proxy), [form, With::Hash], "{form:?}, byte {at}");
         }
     }
-    // This service calls a wrong hash an error of its own, and looks at a checksum once the object is there.
+}
+
+/// It did say so, and does not any more: another service may stand behind the address.
+#[tokio::test]
+async fn a_service_that_no_longer_says_that_it_checks() {
     let (_service, proxy, store) = open(None, |config| config).await;
     proxy.forget();
-    proxy.rule(PUTS, Times::Always, Action::Damage(0));
-    let (id, data) = chunk(0);
-    check(&store.put(id, data).await.unwrap_err(), ErrorKind::Corrupt, "damaged always");
-    assert_eq!(puts(&proxy), [With::Checksum; 2]);
+    proxy.rule(PUTS, Times::Once, Action::Alter(Alter::Without(CHECKSUM)));
+    put(&store, 0).await;
+    put(&store, 1).await;
+    assert_eq!(puts(&proxy), [With::Checksum, With::Hash]);
+}
+
+/// A service that takes the missing hash for a wrong one, as it says.
+#[tokio::test]
+async fn a_service_that_compares_what_is_no_hash() {
+    for code in ["XAmzContentSHA256Mismatch", "InvalidDigest", "BadDigest"] {
+        let refuses = Action::error(400, code);
+        let rule = Rule::new(PUTS, Times::Always, refuses).with_header(HASH, "UNSIGNED-PAYLOAD");
+        let (_service, proxy, store) = open(Some(rule), |config| config).await;
+        put(&store, 0).await;
+        let expected = [With::Both, With::Checksum, With::Hash, With::Hash, With::Hash, With::Hash];
+        assert_eq!(puts(&proxy), expected, "{code}");
+    }
+}
+
+/// What the trial writes keeps its condition when it is sent again.
+#[tokio::test]
+async fn a_trial_that_arrives_damaged_finds_the_same() {
+    for nth in 1..=4 {
+        let rule = Rule::new(PUTS, Times::Nth(nth), Action::error(400, "BadDigest")).at("probe");
+        // `open` looks at the capabilities.
+        let (_service, _proxy, store) = open(Some(rule), |config| config).await;
+        put(&store, 0).await;
+    }
+}
+
+/// A root is signed whatever guards chunks, and what is damaged on its way never takes the place of a good one.
+#[tokio::test]
+async fn a_root_that_is_damaged_on_its_way() {
+    let (_service, proxy, store) = open(None, |config| config).await;
+    let name = RootName::new("root").unwrap();
+    let Swap::Done(Some(version)) = store.swap(&name, Expect::Absent, Some("good".into())).await.unwrap()
+    else {
+        panic!("it was absent")
+    };
+    proxy.forget();
+    for at in [0, 10, 40] {
+        proxy.rule(PUTS, Times::Always, Action::Damage(at));
+        let next = store.swap(&name, Expect::Version(version.clone()), Some("next".into())).await;
+        assert!(next.is_err(), "byte {at}: {next:?}");
+        proxy.clear_rules();
+        let root = store.load(&name).await.unwrap().unwrap();
+        assert_eq!((&root.value[..], &root.version), (&b"good"[..], &version), "byte {at}");
+    }
+    assert!(puts(&proxy).iter().all(|with| *with == With::Hash));
 }

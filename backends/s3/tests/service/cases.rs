@@ -240,11 +240,11 @@ pub async fn versions_are_not_multiplied(endpoint: &Endpoint) {
 /// Whatever guards it: the service has said that it checks what it got, or it got a signed hash.
 pub async fn a_body_that_is_damaged_on_its_way_is_refused(endpoint: &Endpoint) {
     for checksums in [Checksums::Auto, Checksums::WhenSupported, Checksums::WhenRequired] {
-        let place = place(endpoint).await;
-        let store = place.config().with_checksums(checksums).open(OpenMode::Create).await.unwrap();
-        // What asks, asks once.
-        store.put(chunk(0, 100).0, chunk(0, 100).1).await.unwrap();
         for n in 1..4 {
+            let place = place(endpoint).await;
+            let store = place.config().with_checksums(checksums).open(OpenMode::Create).await.unwrap();
+            // What asks, asks once.
+            store.put(chunk(0, 100).0, chunk(0, 100).1).await.unwrap();
             let (id, data) = chunk(n, 1000);
             place.proxy.forget();
             place.proxy.rule(PUTS, Times::Once, Action::Damage(n * 300));
@@ -255,7 +255,7 @@ pub async fn a_body_that_is_damaged_on_its_way_is_refused(endpoint: &Endpoint) {
                 puts.map(|seen| seen.header("x-amz-content-sha256") != "UNSIGNED-PAYLOAD").collect();
             let checks = checksums == Checksums::WhenSupported
                 || (checksums == Checksums::Auto && endpoint.conditions.is_none());
-            assert_eq!(is_signed, [!checks; 2], "{checksums:?}");
+            assert_eq!(is_signed, [!checks, true], "{checksums:?}");
         }
     }
 }

@@ -75,8 +75,8 @@ impl FsConfig {
         Ok(config)
     }
 
-    /// How the store uses its folder. Unless told, a folder without a marker in which files are named by 64
-    /// hexadecimal digits is flat, and any other is not.
+    /// How the store uses its folder. Unless told, a folder that is there, without a marker, and in which files
+    /// are named by 64 hexadecimal digits, is opened as flat; none is made so.
     #[must_use]
     pub fn with_layout(mut self, layout: FsLayout) -> Self {
         self.layout = Some(layout);

@@ -39,7 +39,10 @@ impl FsEngine {
                 return Err(Error::new(ErrorKind::InvalidInput, "open", message));
             }
             Found::Store => sweep(&*engine.os, &engine.layout),
-            found if form == Some(FsLayout::Flat) || (form.is_none() && engine.looks_flat(&found)) => {
+            found
+                if form == Some(FsLayout::Flat)
+                    || (form.is_none() && mode == OpenMode::Existing && engine.looks_flat(&found)) =>
+            {
                 let engine = engine_in(FsLayout::Flat);
                 engine.open_flat(&found, mode)?;
                 return Ok(engine);
@@ -88,6 +91,12 @@ impl FsEngine {
                 Err(Error::new(ErrorKind::ContainerMissing, "open", message))
             }
             (Found::Nothing, OpenMode::Create) => self.make_with_parents(&self.layout.dir),
+            (_, OpenMode::Create) => {
+                // An earlier making may have been interrupted before its folder was durable.
+                self.make_with_parents(&self.layout.dir)?;
+                sweep(&*self.os, &self.layout);
+                Ok(())
+            }
             _ => {
                 sweep(&*self.os, &self.layout);
                 Ok(())

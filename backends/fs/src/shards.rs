@@ -82,6 +82,8 @@ impl Shards {
     }
 
     fn shard(&self, first: u8) -> &Shard {
+        // A flat store is one folder, whose sync succeeds or fails for all.
+        let first = if self.layout.is_flat() { 0 } else { first };
         &self.shards[usize::from(first)]
     }
 

@@ -111,6 +111,36 @@ impl FsEngine {
         })
     }
 
+    /// In a flat store a file may be torn or not synced, since others write them in place: it is never taken
+    /// for the chunk, but written anew.
+    fn put_flat(&self, id: ChunkId, data: &Bytes) -> Result<PutOutcome> {
+        let is_there = self.file_len("put", id)? == Some(data.len() as u64)
+            && self.get(id)?.is_some_and(|found| found == *data);
+        self.put_new(id, data)?;
+        self.settle_put(id)?;
+        Ok(if is_there { PutOutcome::Present } else { PutOutcome::Inserted })
+    }
+
+    fn put_new(&self, id: ChunkId, data: &Bytes) -> Result<()> {
+        let mut temporary = self.write("put", data).map_err(|e| e.with_chunk(id))?;
+        let shard = self.layout.shard(id.as_bytes()[0]);
+        self.in_folder("put", &shard, || self.shards.place(id, &mut temporary, data.len()))?
+            .map_err(|e| self.chunk_failed("put", "rename a temporary to", id, e))
+    }
+
+    fn settle_put(&self, id: ChunkId) -> Result<()> {
+        if self.is_on_put() {
+            return self.settle(id);
+        }
+        if self.shards.is_crowded(id.as_bytes()[0])
+            && let Err(error) = self.shards.sync(id.as_bytes()[0])
+        {
+            // The shard remembers what was lost, and the next flush says so.
+            tracing::debug!(%error, "an early sync failed");
+        }
+        Ok(())
+    }
+
     fn is_on_put(&self) -> bool {
         self.capabilities.durability == Durability::OnPut
     }
@@ -209,22 +239,15 @@ impl BlockingEngine for FsEngine {
     }
 
     fn put(&self, id: ChunkId, data: &Bytes) -> Result<PutOutcome> {
+        if self.layout.is_flat() {
+            return self.put_flat(id, data);
+        }
         let kept =
             self.shards.keep(id, data.len()).map_err(|e| self.chunk_failed("put", "look at", id, e))?;
         if !kept {
-            let mut temporary = self.write("put", data).map_err(|e| e.with_chunk(id))?;
-            let shard = self.layout.shard(id.as_bytes()[0]);
-            self.in_folder("put", &shard, || self.shards.place(id, &mut temporary, data.len()))?
-                .map_err(|e| self.chunk_failed("put", "rename a temporary to", id, e))?;
+            self.put_new(id, data)?;
         }
-        if self.is_on_put() {
-            self.settle(id)?;
-        } else if self.shards.is_crowded(id.as_bytes()[0])
-            && let Err(error) = self.shards.sync(id.as_bytes()[0])
-        {
-            // The shard remembers what was lost, and the next flush says so.
-            tracing::debug!(%error, "an early sync failed");
-        }
+        self.settle_put(id)?;
         Ok(if kept { PutOutcome::Present } else { PutOutcome::Inserted })
     }
 

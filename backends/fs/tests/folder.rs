@@ -331,12 +331,13 @@ fn a_folder_of_chunks_opens_as_it_is() {
     let (id, data) = chunk(1);
     fs::write(dir.join(id.to_string()), &data).unwrap();
     fs::write(dir.join("DATAMAP"), "a map").unwrap();
-    for mode in [OpenMode::Existing, OpenMode::Create] {
-        let store = open(dir, mode).unwrap();
-        assert!(!store.capabilities().roots);
-        assert_eq!(store.get(id).unwrap().as_ref(), Some(&data));
-        assert_eq!(store.page(None).unwrap().len(), 1);
-    }
+    let store = open(dir, OpenMode::Existing).unwrap();
+    assert!(!store.capabilities().roots);
+    assert_eq!(store.get(id).unwrap().as_ref(), Some(&data));
+    assert_eq!(store.page(None).unwrap().len(), 1);
+    drop(store);
+    // Who makes a store there must say that it is to be flat.
+    refused(dir, OpenMode::Create, ErrorKind::InvalidInput, "empty folder");
     let store = open(dir, OpenMode::Existing).unwrap();
     let (other, more) = chunk(2);
     assert_eq!(store.put(other, &more).unwrap(), PutOutcome::Inserted);
@@ -350,6 +351,19 @@ fn a_folder_of_chunks_opens_as_it_is() {
     expected.sort_unstable();
     assert_eq!(names, expected.map(std::ffi::OsString::from), "and nothing else was made");
     assert_eq!(fs::read(dir.join(other.to_string())).unwrap(), more);
+}
+
+/// The original writes in place and syncs nothing: a crash leaves files of the right length and other bytes.
+#[test]
+fn a_torn_chunk_in_a_flat_store_is_written_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let (id, data) = chunk(2);
+    let path = folder.path().join(id.to_string());
+    fs::write(&path, vec![0; data.len()]).unwrap();
+    let store = open(folder.path(), OpenMode::Existing).unwrap();
+    assert_eq!(store.put(id, &data).unwrap(), PutOutcome::Inserted);
+    assert_eq!(fs::read(&path).unwrap(), data);
+    assert_eq!(store.put(id, &data).unwrap(), PutOutcome::Present);
 }
 
 #[test]

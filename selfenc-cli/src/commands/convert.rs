@@ -73,6 +73,7 @@ pub(crate) async fn run(args: Convert, ui: Ui) -> Result<()> {
         .hint("'selfenc decrypt' and 'selfenc store copy' take it as it is"));
     };
     let old = args.store.open(OpenMode::Existing).await?;
+    let from = old.info().to_string();
     let meter = Meter::new(ui, "converting", None);
     let reader = Reading::open_compat(&engine, old, map, args.repair_nested, ui).await?;
     meter.expect(reader.len());
@@ -86,6 +87,12 @@ pub(crate) async fn run(args: Convert, ui: Ui) -> Result<()> {
     let place = target.place(&args.map)?;
     let scope = target.scope(ui)?;
     let store = open(&args.to_store, OpenMode::Create).await?;
+    if store.info().to_string() == from {
+        return Err(Failure::usage(
+            "the old store and the new one are the same: nobody could remove the old chunks",
+        )
+        .hint("give another --to-store"));
+    }
     let expect = target.expected(&*store).await?;
 
     let start = Instant::now();
@@ -99,6 +106,9 @@ pub(crate) async fn run(args: Convert, ui: Ui) -> Result<()> {
     let source = source.map_err(std::io::Error::from);
     let written = writer.write_stream(Arc::clone(&store) as _, &scope, source).await.map_err(unwrapped)?;
     meter.done();
+    if written.map.len() != reader.len() {
+        return Err(Failure::damaged("the old data ended too soon; no map was written"));
+    }
     let read = hash.lock().unwrap_or_else(PoisonError::into_inner).finalize();
     compare(&engine, &store, &written.map, read, ui).await?;
     let path = target.keep(place, &written.map, expect, &*store).await?;

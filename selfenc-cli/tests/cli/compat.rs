@@ -266,6 +266,13 @@ fn what_the_formats_do_not_have_is_said() {
         "not a selfenc data map",
         "",
     );
+    home.ok(&["encrypt", "data", "--suite", "se2", "--store", FLAT, "-o", "map"]);
+    home.fails_with_hint(
+        2,
+        &["convert", "map", "--store", FLAT, "--to-store", FLAT, "--public"],
+        "are the same",
+        "--to-store",
+    );
     // A flat folder has no names to publish under.
     let named = ["encrypt", "data", "--store", FLAT, "--public", "--name", "x", "--key-file", "key"];
     assert!(home.fails(1, &named).contains("no roots"));

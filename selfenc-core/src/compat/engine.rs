@@ -48,10 +48,12 @@ impl Engine {
     /// bytes.
     ///
     /// # Errors
-    /// [`Error::InvalidConfig`] unless it is 113 bytes to 64 MiB.
+    /// [`Error::InvalidConfig`] unless it is 113 bytes to 64 MiB − 1: the last of three chunks may have one byte
+    /// more than the largest.
     pub fn with_max_chunk_size(mut self, bytes: u32) -> Result<Self> {
-        if !(LEAST_MAX_CHUNK_SIZE..=MAX_LEN).contains(&bytes) {
-            let message = format!("largest chunk: {LEAST_MAX_CHUNK_SIZE} to {MAX_LEN} bytes in se1 and se2");
+        if !(LEAST_MAX_CHUNK_SIZE..MAX_LEN).contains(&bytes) {
+            let most = MAX_LEN - 1;
+            let message = format!("largest chunk: {LEAST_MAX_CHUNK_SIZE} to {most} bytes in se1 and se2");
             return Err(Error::InvalidConfig(message));
         }
         self.max_chunk_size = bytes;

@@ -15,6 +15,9 @@ use crate::engine::shared::{Budget, Meter, slice, until};
 use crate::engine::{CpuPool, Error, MapError, Result, Verified};
 use crate::store::{ChunkId, ChunkStore};
 
+/// Chunks that are looked at for the generation, in case some are damaged or missing.
+const LOOKS: usize = 8;
+
 /// Where chunks come from, and what reading may use.
 #[derive(Clone)]
 pub(super) struct Source {
@@ -147,7 +150,7 @@ impl Reader {
         while let Some(piece) = pieces.try_next().await? {
             bytes.extend_from_slice(&piece);
         }
-        Ok(DataMap::from_bytes(&bytes)?)
+        Ok(DataMap::from_binary(&bytes)?)
     }
 
     /// Whether the first chunk is what the map says, at this level.
@@ -164,9 +167,11 @@ impl Reader {
         let (inner, source) = (Arc::clone(&self.inner), self.source.clone());
         let budget = Budget::new(source.memory, 0);
         let first = inner.ends.partition_point(|end| *end <= range.start);
-        let beyond = move |index: &usize| index < &inner.ends.len() && inner.start(*index) < range.end;
+        let within = move |index: &usize| {
+            !range.is_empty() && index < &inner.ends.len() && inner.start(*index) < range.end
+        };
         let inner = Arc::clone(&self.inner);
-        let indices = stream::iter((first..).take_while(beyond));
+        let indices = stream::iter((first..).take_while(within));
         // As in the native reader: permits are taken in order and kept until the data is handed over.
         let admitted = indices.then(move |index| {
             let (budget, len) = (budget.clone(), inner.map.infos()[index].src_size);
@@ -205,9 +210,22 @@ impl Inner {
 }
 
 impl Source {
-    /// Which hash names the first chunk: a map does not say.
+    /// Which hash names the first chunk that is there and whole: a map does not say.
     async fn generation(&self, map: &DataMap) -> Result<Generation> {
-        let chunk = map.infos()[0].dst_hash;
+        let mut first = None;
+        for info in &map.infos()[..map.len().min(LOOKS)] {
+            match self.generation_of(info.dst_hash).await {
+                Ok(found) => return Ok(found),
+                Err(e @ (Error::Corrupt { .. } | Error::ChunkMissing { .. })) => {
+                    first.get_or_insert(e);
+                }
+                Err(e) => return Err(e),
+            }
+        }
+        Err(first.unwrap_or(Error::BadMap(MapError::NotADataMap)))
+    }
+
+    async fn generation_of(&self, chunk: ChunkId) -> Result<Generation> {
         for _ in 0..2 {
             let stored = self.fetch(chunk).await?;
             let found = self.pool.run(move || Generation::of_chunk(chunk, &stored)).await;

@@ -30,10 +30,11 @@ pub(super) async fn open(source: Source, map: DataMap) -> Result<(Reader, u32)> 
 async fn below(source: &Source, reader: &Reader) -> Result<Option<DataMap>> {
     match reader.generation() {
         Generation::One if !DataMap::may_have_len(reader.len()) => Ok(None),
+        // A look at its head spares reading data that is none.
+        Generation::One if !DataMap::may_begin(&reader.read_at(0, 9).await?, reader.len()) => Ok(None),
         Generation::One => match reader.read_map().await {
             Ok(map) if map.is_plausible() => Ok(Some(map)),
-            // Too long to be one, or none.
-            Ok(_) | Err(Error::BadMap(_) | Error::BudgetTooSmall { .. }) => Ok(None),
+            Ok(_) | Err(Error::BadMap(_)) => Ok(None),
             Err(e) => Err(e),
         },
         Generation::Two if reader.has_first().await? => Ok(None),

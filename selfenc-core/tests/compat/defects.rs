@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use selfenc_core::compat::{DataMap, Generation};
-use selfenc_core::engine::{Error, MapError};
+use selfenc_core::engine::{EncryptionConfig, Error, MapError};
 use tokio::io::AsyncReadExt;
 
 use crate::model::{Map, Model};
@@ -53,6 +53,20 @@ async fn defect_1_nested_maps_are_repaired_on_request_only() {
     }
 }
 
+/// A budget that is too small for the map in the middle is an error, and not a reason to give that for the data.
+#[tokio::test]
+async fn defect_1_is_not_repaired_by_half() {
+    let data = random(1, 400_000);
+    let mut model = Model::new(Generation::One, 1024);
+    let map = DataMap::from_bytes(&model.encrypt(&data, 0).v1()).unwrap();
+    let store = filled(Generation::One, model.stored);
+    let config = EncryptionConfig::new().with_memory_budget(80 << 10);
+    let native = selfenc_core::engine::Engine::new(config).unwrap();
+    let engine = selfenc_core::compat::Engine::new(&native, Generation::One);
+    let e = engine.open_repairing(shared(&store), map).await.unwrap_err();
+    assert!(matches!(e, Error::BudgetTooSmall { .. }), "{e}");
+}
+
 /// Only what breaks off is repaired: data of any kind stays what it is.
 #[tokio::test]
 async fn repairing_leaves_sound_maps_alone() {
@@ -69,8 +83,15 @@ async fn repairing_leaves_sound_maps_alone() {
         let store = TestStore::default();
         let written = write(&cutting(generation, 1024), &store, &random(1, 9000)).await;
         store.replace(written.root.infos()[0].dst_hash, |bytes| bytes[0] ^= 1);
-        let e = engine(generation).open_repairing(shared(&store), written.map).await.unwrap_err();
-        assert!(matches!(e, Error::Corrupt { .. }), "{e}");
+        let opened = engine(generation).open_repairing(shared(&store), written.map).await;
+        let read = match opened {
+            Ok((reader, repaired)) => {
+                assert_eq!(repaired, 0);
+                reader.read_at(0, 9000).await
+            }
+            Err(e) => Err(e),
+        };
+        assert!(matches!(read, Err(Error::Corrupt { .. })), "{read:?}");
     }
 }
 
@@ -167,6 +188,10 @@ async fn defect_9_ranges_stream_and_can_be_given_up() {
         assert!(reader.read_at(199_999, usize::MAX).await.unwrap() == data[199_999..]);
         assert!(reader.read_at(200_000, 5).await.unwrap().is_empty());
         assert!(reader.read_at(u64::MAX, 5).await.unwrap().is_empty());
+        #[allow(clippy::reversed_empty_ranges)] // what a caller may well compute
+        for empty in [5000..3000, 5000..5000, u64::MAX..0] {
+            assert!(reader.stream(empty).next().await.is_none());
+        }
         let before = store.gets.load(std::sync::atomic::Ordering::SeqCst);
         let mut stream = reader.stream(0..200_000);
         stream.next().await.unwrap().unwrap();
@@ -187,7 +212,7 @@ async fn too_little_is_said() {
         }
         let e = engine(generation).with_max_chunk_size(112).unwrap_err();
         assert!(matches!(&e, Error::InvalidConfig(text) if text.contains("113")), "{e}");
-        assert!(engine(generation).with_max_chunk_size((64 << 20) + 1).is_err());
+        assert!(engine(generation).with_max_chunk_size(64 << 20).is_err());
     }
 }
 

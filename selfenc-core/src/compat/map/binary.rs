@@ -20,9 +20,19 @@ const CHUNK: usize = 80;
 /// The form that is written, and its first byte.
 const VERSION: u8 = 1;
 
-/// Whether a map of the form that is written may have this length.
+/// Whether a map of a release that shrinks maps may have this length.
 pub(super) fn may_be(len: u64) -> bool {
-    matches!(len % CHUNK as u64, 10 | 18)
+    matches!(len % CHUNK as u64, 9 | 10 | 17 | 18)
+}
+
+/// Whether what begins so, and has this length, may be such a map.
+pub(super) fn may_begin(head: &[u8], len: u64) -> bool {
+    let (mut rest, has_version) = (head, matches!(len % CHUNK as u64, 10 | 18));
+    if has_version && take::<1>(&mut rest) != Ok([VERSION]) {
+        return false;
+    }
+    let count = take(&mut rest).map(u64::from_le_bytes);
+    may_be(len) && count == Ok(len / CHUNK as u64)
 }
 
 pub(super) fn parse(bytes: &[u8]) -> Result<DataMap, MapError> {

@@ -1,4 +1,4 @@
-//! JSON, as serde writes the original's types: hashes are hexadecimal digits.
+//! JSON, as serde writes the original's types: hashes are hexadecimal digits. Old releases wrote the bare list.
 
 use std::fmt::Write as _;
 
@@ -9,16 +9,12 @@ use super::{ChunkInfo, DataMap};
 use crate::engine::MapError;
 use crate::store::ChunkId;
 
-/// What it may be: an object, or the bare list of old releases. What else is in it does not matter.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Text {
-    Map {
-        chunk_identifiers: Vec<Chunk>,
-        #[serde(default)]
-        child: Option<u64>,
-    },
-    List(Vec<Chunk>),
+/// What else is in it does not matter.
+#[derive(Deserialize, Serialize)]
+struct Map {
+    chunk_identifiers: Vec<Chunk>,
+    #[serde(default)]
+    child: Option<u64>,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -27,12 +23,6 @@ struct Chunk {
     dst_hash: Hex,
     src_hash: Hex,
     src_size: u64,
-}
-
-#[derive(Serialize)]
-struct Map {
-    chunk_identifiers: Vec<Chunk>,
-    child: Option<u64>,
 }
 
 /// 64 hexadecimal digits.
@@ -67,13 +57,15 @@ impl From<Hex> for String {
 }
 
 pub(super) fn parse(text: &str) -> Result<DataMap, MapError> {
-    let (chunks, child) = match serde_json::from_str(text) {
-        Ok(Text::Map { chunk_identifiers, child }) => (chunk_identifiers, child),
-        Ok(Text::List(chunks)) => (chunks, None),
-        // What serde says may repeat what it read.
-        Err(e) if e.is_eof() => return Err(MapError::Damaged),
-        Err(_) => return Err(MapError::NotADataMap),
+    // Not by trial, which would keep everything in a form of its own first.
+    let parsed = match text.trim_start().starts_with('[') {
+        true => serde_json::from_str(text).map(|chunks| (chunks, None)),
+        false => serde_json::from_str(text).map(|map: Map| (map.chunk_identifiers, map.child)),
     };
+    let (chunks, child): (Vec<Chunk>, _) = parsed.map_err(|e| {
+        // What serde says may repeat what it read.
+        if e.is_eof() { MapError::Damaged } else { MapError::NotADataMap }
+    })?;
     let chunk = |chunk: Chunk| ChunkInfo {
         index: chunk.index,
         dst_hash: ChunkId::from_bytes(chunk.dst_hash.0),

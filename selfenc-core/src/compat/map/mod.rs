@@ -2,8 +2,6 @@
 
 mod binary;
 mod json;
-#[cfg(test)]
-mod tests;
 
 use std::fmt;
 use std::sync::Arc;
@@ -144,9 +142,19 @@ impl DataMap {
         Neighbours::of(index, level, self.chunks.len(), hash)
     }
 
-    /// Whether bytes of this length may be a map of the form that is written.
+    /// Whether bytes of this length may be a map of a release that shrinks maps.
     pub(super) fn may_have_len(len: u64) -> bool {
         binary::may_be(len)
+    }
+
+    /// Whether what begins with these nine bytes may be such a map.
+    pub(super) fn may_begin(head: &[u8], len: u64) -> bool {
+        binary::may_begin(head, len)
+    }
+
+    /// The map of these bytes, which must be binary: the originals store no other.
+    pub(super) fn from_binary(bytes: &[u8]) -> Result<Self, MapError> {
+        binary::parse(bytes)
     }
 
     /// Whether an input that is cut by the originals' rule, whatever its largest chunk, gives these sizes.

@@ -55,10 +55,10 @@
 //!
 //! A put carries the SHA-256 of its body in its signature, which the service compares. That hash costs both
 //! more than anything else in a put of 1 MiB. So the first put of all, that of the trial above, carries a
-//! CRC32 as well: a service that gives it back has checked it, and from then on puts carry the CRC32, whose
-//! header is signed, and not the hash. This is done over TLS and to this machine itself, where nobody on the
-//! way can change a body and its CRC32 together; elsewhere, and where the service does not take it, puts stay
-//! as they are. See [`Checksums`].
+//! CRC32 as well: a service that gives it back says that it has checked it, and from then on chunks go with the
+//! CRC32, whose header is signed, and not the hash. Roots are always signed. This is done over TLS and to this
+//! machine itself (a forwarder on it, such as `ssh -L`, counts as such), since a CRC32 finds accidents and not
+//! intent; elsewhere, and where the service does not take it, puts stay as they are. See [`Checksums`].
 //!
 //! # Requests
 //!

@@ -76,7 +76,7 @@ impl SelfEncryption {
     /// See [`encrypt`].
     ///
     /// # Errors
-    /// As there, and [`Error::InvalidConfig`] for a longest chunk that is not of 113 bytes to 64 MiB.
+    /// As there, and [`Error::InvalidConfig`] for a longest chunk that is not of 113 bytes to 64 MiB − 1.
     #[allow(clippy::needless_pass_by_value)] // as the original has it
     pub fn encrypt(&self, bytes: Bytes) -> Result<(DataMap, Vec<EncryptedChunk>)> {
         let mut stored = HashMap::new();
@@ -92,7 +92,7 @@ impl SelfEncryption {
     /// See [`encrypt_from_file`].
     ///
     /// # Errors
-    /// As there, and [`Error::InvalidConfig`] for a longest chunk that is not of 113 bytes to 64 MiB.
+    /// As there, and [`Error::InvalidConfig`] for a longest chunk that is not of 113 bytes to 64 MiB − 1.
     pub fn encrypt_from_file(&self, file_path: &Path, output_dir: &Path) -> Result<(DataMap, Vec<XorName>)> {
         let path = |name: XorName| output_dir.join(name.to_hex());
         let written = self.write(open(file_path)?, |name, content| {
@@ -109,7 +109,7 @@ impl SelfEncryption {
     /// See [`shrink_data_map`].
     ///
     /// # Errors
-    /// As there, and [`Error::InvalidConfig`] for a longest chunk that is not of 113 bytes to 64 MiB.
+    /// As there, and [`Error::InvalidConfig`] for a longest chunk that is not of 113 bytes to 64 MiB − 1.
     pub fn shrink_data_map<F>(
         &self,
         data_map: DataMap,
@@ -139,7 +139,7 @@ impl SelfEncryption {
     /// See [`streaming_encrypt_from_file`].
     ///
     /// # Errors
-    /// As there, and [`Error::InvalidConfig`] for a longest chunk that is not of 113 bytes to 64 MiB.
+    /// As there, and [`Error::InvalidConfig`] for a longest chunk that is not of 113 bytes to 64 MiB − 1.
     pub fn streaming_encrypt_from_file<F>(&self, file_path: &Path, store_chunk: F) -> Result<DataMap>
     where
         F: FnMut(XorName, Bytes) -> Result<()>,
@@ -150,7 +150,7 @@ impl SelfEncryption {
     /// See [`streaming_encrypt_datamaps_from_file`].
     ///
     /// # Errors
-    /// As there, and [`Error::InvalidConfig`] for a longest chunk that is not of 113 bytes to 64 MiB.
+    /// As there, and [`Error::InvalidConfig`] for a longest chunk that is not of 113 bytes to 64 MiB − 1.
     pub fn streaming_encrypt_datamaps_from_file(&self, file_path: &Path) -> Result<(DataMap, DataMap)> {
         let written = self.write(open(file_path)?, |_, _| Ok(()))?;
         Ok((written.map.into(), written.root.into()))
@@ -159,7 +159,7 @@ impl SelfEncryption {
     /// See [`stream_encrypt`].
     ///
     /// # Errors
-    /// As there, and [`Error::InvalidConfig`] for a longest chunk that is not of 113 bytes to 64 MiB.
+    /// As there, and [`Error::InvalidConfig`] for a longest chunk that is not of 113 bytes to 64 MiB − 1.
     pub fn stream_encrypt<I>(&self, data_size: usize, data_iter: I) -> Result<EncryptionStream<I>>
     where
         I: Iterator<Item = Bytes>,

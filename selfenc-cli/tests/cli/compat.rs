@@ -238,7 +238,7 @@ fn what_the_formats_do_not_have_is_said() {
     home.fails_with_hint(2, &encrypt(&["--compress", "none"]), "one way alone", "--compress");
     home.fails_with_hint(2, &encrypt(&["--key-file", "key"]), "cannot be sealed", "as a file");
     home.fails_with_hint(2, &encrypt(&["--chunk-size", "112"]), "113", "ranges");
-    home.fails_with_hint(2, &encrypt(&["--chunk-size", "64M", "--memory", "1M"]), "too small", "--memory");
+    home.fails_with_hint(2, &encrypt(&["--chunk-size", "63M", "--memory", "1M"]), "too small", "--memory");
     home.fails_with_hint(
         1,
         &["encrypt", "tiny", "--suite", "se1", "--store", FLAT],

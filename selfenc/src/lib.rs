@@ -139,9 +139,10 @@ pub use open::{open_store, registry};
 #[cfg(feature = "compat")]
 pub use selfenc_core::compat;
 pub use selfenc_core::engine::{
-    Binding, ChunkInfo, Chunking, Compression, CpuPool, DataMap, EncryptionConfig, Engine, Error, FAN,
-    GroupSecret, INLINE, MAX_LEN, MAX_LEVEL, MAX_STORED, MapError, Observer, Progress, ReadHandle, Reader,
-    Result, Scope, SealKey, Suite, Verified, Written, blocking, name_matches,
+    Binding, CacheConfig, ChunkInfo, Chunking, Compression, CompressionConfig, CpuPool, DataMap,
+    EncryptionConfig, Engine, Error, FAN, GroupSecret, INLINE, KeyConfig, MAX_LEN, MAX_LEVEL, MAX_STORED,
+    MapError, MemoryConfig, Observer, ParallelConfig, Progress, ReadHandle, Reader, Result, Scope, SealKey,
+    Suite, Verified, Written, blocking, name_matches,
 };
 pub use selfenc_core::{Bytes, async_trait, store, wrap};
 pub use spec::StoreSpec;

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use sha3::{Digest as _, Sha3_256};
 
-use crate::engine::{Error, Result};
+use crate::engine::{Error, KeyConfig, Result};
 use crate::store::ChunkId;
 
 /// A hash value: of a chunk's content, or of what is stored.
@@ -61,6 +61,23 @@ impl Generation {
     }
 }
 
+impl KeyConfig {
+    /// Checks that data of this generation may be written under these settings. Every native
+    /// [`Suite`](crate::engine::Suite) has 256-bit keys and needs no such check.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] for `se1`, which is AES-128, if [`quantum_safe`](Self::quantum_safe) is on.
+    pub fn check_generation(&self, generation: Generation) -> Result<()> {
+        match generation {
+            Generation::One if self.quantum_safe => Err(Error::Unsupported(
+                "quantum_safe refuses se1, which is AES-128; use another suite, or set quantum_safe to false"
+                    .into(),
+            )),
+            Generation::One | Generation::Two => Ok(()),
+        }
+    }
+}
+
 impl fmt::Display for Generation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
@@ -75,5 +92,20 @@ impl FromStr for Generation {
         found.ok_or_else(|| {
             Error::InvalidConfig(format!("there is no suite '{text}' here; there are se1 and se2"))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantum_safe_refuses_aes_128_and_nothing_else() {
+        let strict = KeyConfig::default();
+        let refused = strict.check_generation(Generation::One);
+        assert!(matches!(refused, Err(Error::Unsupported(message)) if message.contains("se1")));
+        strict.check_generation(Generation::Two).unwrap();
+        let lax = KeyConfig { quantum_safe: false, ..strict };
+        Generation::ALL.into_iter().for_each(|generation| lax.check_generation(generation).unwrap());
     }
 }

@@ -35,9 +35,10 @@ impl Engine {
     /// An engine with threads of its own.
     ///
     /// # Errors
-    /// [`Error::InvalidConfig`] naming a setting that is out of range; [`Error::System`] without threads.
+    /// [`Error::InvalidConfig`] naming a setting that is out of range; [`Error::Unsupported`] for a cache or keys,
+    /// which are not an engine's; [`Error::System`] without threads.
     pub fn new(config: EncryptionConfig) -> Result<Self> {
-        config.validate()?;
+        config.validate_for_engine()?;
         let pool = CpuPool::new(config.threads)?;
         Ok(Self { config, pool, observer: None })
     }
@@ -45,9 +46,9 @@ impl Engine {
     /// An engine on threads that others use too; the configuration's own number does not count.
     ///
     /// # Errors
-    /// [`Error::InvalidConfig`] naming a setting that is out of range.
+    /// [`Error::InvalidConfig`] naming a setting that is out of range; [`Error::Unsupported`] for a cache or keys.
     pub fn with_pool(config: EncryptionConfig, pool: CpuPool) -> Result<Self> {
-        config.validate()?;
+        config.validate_for_engine()?;
         Ok(Self { config, pool, observer: None })
     }
 

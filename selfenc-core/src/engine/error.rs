@@ -1,3 +1,4 @@
+use std::convert::Infallible;
 use std::io;
 
 use crate::store::{self, ChunkId, ErrorKind};
@@ -46,6 +47,9 @@ pub enum Error {
     /// A setting is out of its range; the message names it and the range.
     #[error("{0}")]
     InvalidConfig(String),
+    /// A setting is understood and cannot be honoured here; the message says who can.
+    #[error("{0}")]
+    Unsupported(String),
     /// The input is shorter than the suite can hold: self_encryption cuts every input into three chunks.
     #[error("an input of {len} bytes is too short for this suite; it takes {least} bytes or more")]
     TooShort {
@@ -107,6 +111,13 @@ impl Error {
         source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
     ) -> Self {
         Self::System { what, source: source.into() }
+    }
+}
+
+/// For what converts without failing where something else might.
+impl From<Infallible> for Error {
+    fn from(never: Infallible) -> Self {
+        match never {}
     }
 }
 

@@ -20,6 +20,7 @@ mod progress;
 mod read;
 mod sealing;
 mod secret;
+mod settings;
 mod suite;
 mod write;
 
@@ -35,6 +36,7 @@ pub use pool::CpuPool;
 pub use progress::{Observer, Progress};
 pub use read::{ReadHandle, Reader, Verified};
 pub use secret::{GroupSecret, Scope, SealKey};
+pub use settings::{CacheConfig, CompressionConfig, KeyConfig, MemoryConfig, ParallelConfig};
 pub use suite::Suite;
 pub use write::Written;
 

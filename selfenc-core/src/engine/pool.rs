@@ -11,17 +11,29 @@ use super::error::{Error, Result};
 pub struct CpuPool(Arc<rayon::ThreadPool>);
 
 impl CpuPool {
+    /// The most threads of a pool.
+    pub const MAX_THREADS: usize = 1024;
+
     /// A pool of `threads`, or of as many as there are cores for 0.
     ///
     /// # Errors
-    /// [`Error::System`] if the threads cannot be made.
+    /// [`Error::InvalidConfig`] for more than [`MAX_THREADS`](Self::MAX_THREADS); [`Error::System`] if the threads
+    /// cannot be made.
     pub fn new(threads: usize) -> Result<Self> {
+        Self::check(threads)?;
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(threads)
             .thread_name(|index| format!("selfenc-cpu-{index}"))
             .build()
             .map_err(|e| Error::system("threads", e))?;
         Ok(Self(Arc::new(pool)))
+    }
+
+    pub(super) fn check(threads: usize) -> Result<()> {
+        if threads > Self::MAX_THREADS {
+            return Err(Error::InvalidConfig(format!("threads: 0 to {}", Self::MAX_THREADS)));
+        }
+        Ok(())
     }
 
     /// How many threads it has.

@@ -12,7 +12,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 ///
 /// What the engine says arrives through [`From`]: a store's failure is [`ChunkStore`](Self::ChunkStore), data
 /// that is not what it should be is [`InvalidData`](Self::InvalidData), a setting is
-/// [`InvalidConfig`](Self::InvalidConfig), and everything else is [`Encryption`](Self::Encryption).
+/// [`InvalidConfig`](Self::InvalidConfig) or [`Unsupported`](Self::Unsupported), and everything else is [`Encryption`](Self::Encryption).
 ///
 /// ```
 /// use selfenc::classic::error::Error;
@@ -105,6 +105,7 @@ impl From<engine::Error> for Error {
                 Self::InvalidData(e.to_string())
             }
             E::InvalidConfig(_) | E::BudgetTooSmall { .. } => Self::InvalidConfig(e.to_string()),
+            E::Unsupported(message) => Self::Unsupported(message),
             other => Self::Encryption(other),
         }
     }
@@ -145,7 +146,7 @@ mod tests {
         let store: Is = |e| matches!(e, Error::ChunkStore(_));
         let other: Is = |e| matches!(e, Error::Encryption(_));
         let full = || store::Error::new(ErrorKind::Full, "put", "no space on it").with_chunk(CHUNK);
-        let rows: [(fn() -> E, Is); 11] = [
+        let rows: [(fn() -> E, Is); 12] = [
             (|| E::Corrupt { chunk: CHUNK }, data),
             (|| E::ChunkMissing { chunk: CHUNK }, data),
             (|| MapError::Damaged.into(), data),
@@ -153,6 +154,7 @@ mod tests {
             (|| E::InvalidConfig("threads: 0 to 1024".into()), config),
             (|| E::BudgetTooSmall { needed: 9, budget: 1 }, config),
             (|| E::Store(store::Error::new(ErrorKind::Timeout, "get", "no answer")), store),
+            (|| E::Unsupported("keys: none here".into()), |e| matches!(e, Error::Unsupported(_))),
             (|| E::WrongKey, other),
             (|| E::Cancelled, other),
             (|| E::Source(io::Error::other("it broke")), other),

@@ -1,5 +1,6 @@
 //! The reader: from a data map back to the data, checking everything on every path.
 
+mod cache;
 mod fetch;
 mod handle;
 mod leaf;
@@ -12,8 +13,10 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use futures::stream::{self, BoxStream, Stream, StreamExt, TryStreamExt};
 
+use self::cache::ChunkCache;
 use self::fetch::Fetcher;
 pub use self::handle::ReadHandle;
+use self::leaf::Leaf;
 use self::walk::Walk;
 use super::budget::Budget;
 use super::config::EncryptionConfig;
@@ -24,7 +27,8 @@ use super::pool::CpuPool;
 use super::progress::Meter;
 use crate::store::ChunkStore;
 
-/// Reads data back. Cheap to clone; clones share the map pages that were read.
+/// Reads data back. Cheap to clone; clones share the map pages that were read, and the chunks that small reads
+/// keep.
 ///
 /// Every byte that comes out was checked: the stored length, the name of what was fetched, the cipher,
 /// the content hash and the decoded length, in this order. Dropping a future or a stream cancels it.
@@ -32,6 +36,7 @@ use crate::store::ChunkStore;
 pub struct Reader {
     map: DataMap,
     fetcher: Arc<Fetcher>,
+    chunks: Option<Arc<ChunkCache>>,
     memory: u64,
     concurrency: usize,
 }
@@ -56,7 +61,9 @@ impl Reader {
         meter: Meter,
     ) -> Self {
         let fetcher = Fetcher::new(store, map.suite(), pool, meter);
-        Self { map, fetcher: Arc::new(fetcher), memory: config.memory, concurrency: config.concurrency }
+        let chunks = (config.chunk_cache > 0).then(|| Arc::new(ChunkCache::new(config.chunk_cache)));
+        let fetcher = Arc::new(fetcher);
+        Self { map, fetcher, chunks, memory: config.memory, concurrency: config.concurrency }
     }
 
     /// The map that is read.
@@ -80,11 +87,22 @@ impl Reader {
     /// `len` bytes from `offset`, fewer at the end of the data. All of it is in memory at once: for more
     /// than a few chunks, use [`stream`](Self::stream).
     ///
+    /// Of a read that is shorter than a chunk, the whole chunk is kept for the next, as far as the
+    /// configuration's [chunk cache](EncryptionConfig::with_chunk_cache) allows.
+    ///
     /// # Errors
     /// [`Error::Corrupt`] or [`Error::ChunkMissing`]
     /// naming the chunk, or as the store fails.
     pub async fn read_at(&self, offset: u64, len: usize) -> Result<Bytes> {
-        let mut pieces = self.stream(offset..offset.saturating_add(len as u64));
+        let range = offset..offset.saturating_add(len as u64).min(self.len());
+        let longest = self.map.chunking().map_or(0, |chunking| u64::from(chunking.max_len()));
+        let pieces = match &self.chunks {
+            Some(chunks) if range.end.saturating_sub(range.start) < longest => {
+                self.small(range, Arc::clone(chunks)).boxed()
+            }
+            _ => self.stream(range),
+        };
+        let mut pieces = std::pin::pin!(pieces);
         let Some(first) = pieces.try_next().await? else { return Ok(Bytes::new()) };
         let Some(second) = pieces.try_next().await? else { return Ok(first) };
         let mut whole = BytesMut::from(first);
@@ -149,6 +167,31 @@ impl Reader {
         ReadHandle::new(self)
     }
 
+    /// The pieces of a range of few chunks, by way of the cache.
+    fn small(
+        &self,
+        range: Range<u64>,
+        chunks: Arc<ChunkCache>,
+    ) -> impl Stream<Item = Result<Bytes>> + Send + use<> {
+        let (fetcher, memory) = (Arc::clone(&self.fetcher), self.memory);
+        let leaves = Walk::new(&self.map, range.clone()).leaves(Arc::clone(&fetcher));
+        let piece = move |leaf: Result<Leaf>| {
+            let (fetcher, chunks, range) = (Arc::clone(&fetcher), Arc::clone(&chunks), range.clone());
+            async move {
+                let leaf = leaf?;
+                let info = leaf.info();
+                let open = || open_alone(Arc::clone(&fetcher), leaf.clone(), memory);
+                let mut data = chunks.get(leaf.entry().content, open).await?;
+                if data.len() as u64 != info.len {
+                    // Two entries of one content and two lengths: this one is wrong, and says so when opened.
+                    data = open().await?;
+                }
+                Ok(slice(&data, info.offset, &range))
+            }
+        };
+        leaves.map(piece).buffered(self.concurrency)
+    }
+
     /// The chunks that hold `range`, fetched and checked, in order.
     fn opened(&self, range: Range<u64>) -> impl Stream<Item = Result<(ChunkInfo, Bytes)>> + Send + use<> {
         let budget = Budget::new(self.memory, 0);
@@ -180,6 +223,15 @@ impl Reader {
             .buffered(threads + 1);
         opened.flat_map(stream::iter).map_ok(|(info, data, _permit)| (info, data))
     }
+}
+
+/// One chunk, fetched and checked.
+async fn open_alone(fetcher: Arc<Fetcher>, leaf: Leaf, memory: u64) -> Result<Bytes> {
+    let permit = Budget::new(memory, 0).admit_bytes(leaf.memory()).await?;
+    let stored = fetcher.fetch(&leaf).await;
+    let mut opened = fetcher.open_batch(vec![Ok((leaf, stored, permit))]).await;
+    let (_, data, _permit) = opened.pop().expect("one goes in and one comes out")?;
+    Ok(data)
 }
 
 /// Fetched chunks that are opened together on one thread.

@@ -122,7 +122,7 @@ impl fmt::Debug for Caller {
 }
 
 /// Waits for a future that asks nothing.
-pub(super) fn wait<T>(future: impl Future<Output = Result<T>> + Send) -> Result<T> {
+pub(in crate::classic) fn wait<T>(future: impl Future<Output = Result<T>> + Send) -> Result<T> {
     Driver::new(|_| future).finish(|_| Ok(()))
 }
 

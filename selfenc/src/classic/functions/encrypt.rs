@@ -190,7 +190,7 @@ impl SelfEncryption {
     }
 
     /// The threads that all these functions share: one for each core.
-    pub(super) fn pool() -> Result<CpuPool> {
+    pub(in crate::classic) fn pool() -> Result<CpuPool> {
         static POOL: OnceLock<CpuPool> = OnceLock::new();
         if let Some(pool) = POOL.get() {
             return Ok(pool.clone());

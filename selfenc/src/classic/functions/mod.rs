@@ -62,6 +62,8 @@ pub use constants::{
     COMPRESSION_QUALITY, DEFAULT_STREAM_DECRYPT_BATCH_SIZE, MAX_CHUNK_SIZE, MIN_CHUNK_SIZE,
     MIN_ENCRYPTABLE_BYTES, stream_decrypt_batch_size,
 };
+pub(super) use driver::wait;
+
 pub use data_map::{ChunkInfo, DataMap, EncryptedChunk};
 pub use decrypt::{
     decrypt, decrypt_chunk, decrypt_from_storage, decrypt_full_set, streaming_decrypt_from_storage,

@@ -7,19 +7,17 @@ use std::task::{Context, Poll, ready};
 
 use futures::FutureExt;
 use futures::channel::oneshot;
-use futures::stream::{self, BoxStream, StreamExt};
 use tokio::io::{AsyncRead, ReadBuf};
 
 use super::XorName;
 use super::driver::{Caller, Request};
-use crate::store::{
-    Capabilities, ChunkId, ChunkMeta, ChunkStore, Durability, Error, ErrorKind, PutOutcome, Result, StoreInfo,
-};
+use crate::classic::bare::{Bare, PutGet};
+use crate::store::{ChunkId, ChunkStore, Error, ErrorKind, Result, StoreInfo};
 use crate::{Bytes, async_trait};
 
 impl Caller {
     pub(super) fn store(&self) -> Arc<dyn ChunkStore> {
-        Arc::new(Closures(self.clone()))
+        Arc::new(Bare(Closures(self.clone())))
     }
 
     pub(super) fn input(&self) -> Input {
@@ -27,71 +25,29 @@ impl Caller {
     }
 }
 
-/// A store whose chunks come from closures and go to them.
-#[derive(Debug)]
+/// Chunks that come from closures and go to them.
 struct Closures(Caller);
 
 fn unanswered(op: &'static str) -> impl FnOnce(oneshot::Canceled) -> Error {
     move |_| Error::new(ErrorKind::Closed, op, "this call gave no function for it")
 }
 
-fn unsupported(op: &'static str) -> Error {
-    Error::new(ErrorKind::Unsupported, op, "storage by functions")
-}
-
 #[async_trait]
-#[deny(clippy::missing_trait_methods)]
-impl ChunkStore for Closures {
-    fn capabilities(&self) -> Capabilities {
-        Capabilities::new(Durability::OnPut)
-            .with_exact_outcome(false)
-            .with_lists(false)
-            .with_deletes(false)
-            .with_roots(false)
+impl PutGet for Closures {
+    fn info(&self) -> StoreInfo {
+        StoreInfo::backend("functions", "")
     }
 
-    async fn put(&self, id: ChunkId, data: Bytes) -> Result<PutOutcome> {
+    async fn put(&self, id: ChunkId, data: Bytes) -> Result<()> {
         let (done, stored) = oneshot::channel();
         self.0.ask(Request::Put { name: id.into(), stored: data, done });
-        stored.await.map(|()| PutOutcome::Unchecked).map_err(unanswered("put"))
+        stored.await.map_err(unanswered("put"))
     }
 
     async fn get(&self, id: ChunkId) -> Result<Option<Bytes>> {
         let (done, fetched) = oneshot::channel();
         self.0.ask(Request::Get { name: id.into(), done });
         fetched.await.map(Some).map_err(unanswered("get"))
-    }
-
-    async fn delete(&self, _id: ChunkId) -> Result<()> {
-        Err(unsupported("delete"))
-    }
-
-    fn list(&self, _after: Option<ChunkId>) -> BoxStream<'static, Result<ChunkMeta>> {
-        stream::iter([Err(unsupported("list"))]).boxed()
-    }
-
-    fn info(&self) -> StoreInfo {
-        StoreInfo::backend("functions", "")
-    }
-
-    async fn stat(&self, id: ChunkId) -> Result<Option<ChunkMeta>> {
-        Ok(self.get(id).await?.map(|data| ChunkMeta { id, len: data.len() as u64 }))
-    }
-
-    async fn flush(&self) -> Result<()> {
-        Ok(())
-    }
-
-    async fn put_many(&self, chunks: Vec<(ChunkId, Bytes)>) -> Vec<Result<PutOutcome>> {
-        let mut outcomes = Vec::with_capacity(chunks.len());
-        for (id, data) in chunks {
-            outcomes.push(self.put(id, data).await);
-        }
-        outcomes
-    }
-
-    async fn delete_many(&self, ids: Vec<ChunkId>) -> Vec<Result<()>> {
-        ids.into_iter().map(|_| Err(unsupported("delete"))).collect()
     }
 }
 

@@ -58,13 +58,12 @@
 //! | 14 | 152 to 55 448 | the sealed map under the epoch's key, as [`DataMap::seal`](crate::DataMap::seal) makes it |
 
 mod clock;
-mod config;
 mod envelope;
 mod epochs;
 mod material;
 mod store;
 
 pub use clock::Clock;
-pub use config::KeyConfig;
 pub use epochs::Epoch;
+pub use selfenc_core::engine::KeyConfig;
 pub use store::KeyStore;

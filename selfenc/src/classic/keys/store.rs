@@ -3,11 +3,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use selfenc_core::compat::{AnyMap, Generation};
-use selfenc_core::engine::{DataMap, SealKey};
+use selfenc_core::engine::{DataMap, KeyConfig, SealKey};
 
 use super::super::error::{Error, Result};
 use super::clock::Clock;
-use super::config::KeyConfig;
 use super::envelope::Envelope;
 use super::epochs::{Epoch, Epochs};
 use super::material;
@@ -30,6 +29,19 @@ pub struct KeyStore {
 
 impl KeyStore {
     /// A key store on the system's clock.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use selfenc::classic::keys::{KeyConfig, KeyStore};
+    /// # fn main() -> selfenc::classic::error::Result<()> {
+    ///
+    /// let weekly = Duration::from_secs(7 * 86_400);
+    /// let keys =
+    ///     KeyStore::new(KeyConfig { rotation_interval: weekly, min_entropy: 256, quantum_safe: true })?;
+    /// assert_eq!(keys.config().rotation_interval, weekly);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`Error::InvalidConfig`] naming the setting that is wrong, and its range.
@@ -208,7 +220,7 @@ impl KeyStore {
     /// # Errors
     /// [`Error::Unsupported`] for `se1`, which is AES-128, if [`quantum_safe`](KeyConfig::quantum_safe) is on.
     pub fn check_generation(&self, generation: Generation) -> Result<()> {
-        self.config.check_generation(generation)
+        Ok(self.config.check_generation(generation)?)
     }
 
     /// The epoch that a sealed map says it is of. Only opening it shows whether that is true.

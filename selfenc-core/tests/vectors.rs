@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use selfenc_core::engine::{
-    Binding, Chunking, DataMap, EncryptionConfig, GroupSecret, Scope, SealKey, Suite,
+    Binding, Chunking, Compression, DataMap, EncryptionConfig, GroupSecret, Scope, SealKey, Suite,
 };
 use selfenc_core::store::ChunkId;
 use sha3::{Digest, Sha3_256};
@@ -45,7 +45,7 @@ impl Case {
         };
         let mut config = EncryptionConfig::new()
             .with_suite(suite.parse().unwrap())
-            .with_compression(compression.parse().unwrap())
+            .with_compression(compression.parse::<Compression>().unwrap())
             .with_threads(2);
         if chunker != "inline" {
             let binding = if binding == "next" { Binding::Next } else { Binding::Own };

@@ -6,7 +6,7 @@ use clap::{Args, ValueHint};
 use futures::{StreamExt, TryStreamExt};
 use selfenc::compat::{AnyMap, Generation};
 use selfenc::store::{Backend, OpenMode};
-use selfenc::{DataMap, Engine, Error, Suite};
+use selfenc::{DataMap, Engine, Error, MapError, Suite};
 
 use super::encrypt::native_suite;
 use super::reading::{Reading, unwrapped};
@@ -66,11 +66,14 @@ pub(crate) async fn run(args: Convert, ui: Ui) -> Result<()> {
     let engine = target.engine(args.suite)?;
     let bytes = tokio::task::block_in_place(|| maps::read(&args.map))?;
     let shown = args.map.display().to_string();
-    let AnyMap::Compat(map) = AnyMap::detect(&bytes).map_err(|e| Failure::from(e).about(&shown))? else {
-        return Err(Failure::usage(format!(
-            "{shown} is a map of selfenc's own; there is nothing to convert"
-        ))
-        .hint("'selfenc decrypt' and 'selfenc store copy' take it as it is"));
+    let map = match AnyMap::detect(&bytes) {
+        Ok(AnyMap::Compat(map)) => map,
+        Ok(AnyMap::Native(_)) | Err(Error::BadMap(MapError::Sealed)) => {
+            let message = format!("{shown} is a map of selfenc's own; there is nothing to convert");
+            let hint = "'selfenc decrypt' and 'selfenc store copy' take it as it is";
+            return Err(Failure::usage(message).hint(hint));
+        }
+        Err(e) => return Err(Failure::from(e).about(&shown)),
     };
     let old = args.store.open(OpenMode::Existing).await?;
     let from = old.info().to_string();

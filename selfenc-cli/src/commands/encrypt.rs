@@ -6,7 +6,7 @@ use std::time::Instant;
 use clap::{Args, ValueHint};
 use selfenc::compat::{self, Generation};
 use selfenc::store::{Backend, Durability, OpenMode};
-use selfenc::{EncryptionConfig, Engine, Suite};
+use selfenc::{EncryptionConfig, Engine, Error, Suite};
 use tokio::io::AsyncRead;
 
 use super::target::Target;
@@ -33,7 +33,8 @@ files then share their chunks, and only holders of that secret can tell.
 
 With --suite se1 or se2 chunks and map are those of self_encryption, up to release
 0.34 and since 0.35. Its chunks are everybody's, as with --public; --chunk-size is
-the MAX_CHUNK_SIZE it was built with [default: 1M in se1, 4092K in se2].")]
+the MAX_CHUNK_SIZE it was built with, 113 bytes to 64M less one
+[default: 1M in se1, 4092K in se2].")]
 pub(crate) struct Encrypt {
     /// The file to encrypt; '-' reads standard input
     #[arg(value_name = "FILE|-", value_hint = ValueHint::FilePath)]
@@ -92,8 +93,11 @@ async fn as_the_original(args: Encrypt, generation: Generation, ui: Ui) -> Resul
         None => Ok(compat::Engine::new(engine, generation)),
     };
     let native = Engine::new(target.resources.apply(EncryptionConfig::new()))?;
-    engine(&native)?;
+    engine(&native)?.check_budget()?;
     let (source, len) = open_source(&args.file)?;
+    if let Some(len) = len.filter(|len| *len < compat::MIN_LEN) {
+        return Err(Error::TooShort { len, least: compat::MIN_LEN }.into());
+    }
     let place = target.place(&args.file)?;
     let store = open_store(&args.store, ui).await?;
 

@@ -40,7 +40,7 @@ pub(crate) struct Target {
     #[command(flatten)]
     scope: ScopeArgs,
 
-    /// Cut into chunks of this size, 1K to 64M [default: 1M]
+    /// Cut into chunks of this size, 1K to 64M; in se1 and se2 their largest [default: 1M]
     #[arg(long, value_name = "SIZE", value_parser = parse_chunk_size, conflicts_with = "cdc")]
     pub(crate) chunk_size: Option<u32>,
 

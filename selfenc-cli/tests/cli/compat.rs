@@ -246,11 +246,19 @@ fn what_the_formats_do_not_have_is_said() {
         "any length",
     );
     assert!(home.fails(2, &["encrypt", "data", "--suite", "se3"]).contains("se1 and se2"));
+    assert!(!home.path("old").exists(), "what is refused makes no store");
     assert!(home.files().iter().all(|name| !name.contains("selfenc")), "{:?}", home.files());
     home.ok(&["encrypt", "data", "--store", "file:own"]);
     home.fails_with_hint(
         2,
         &["convert", "data.selfenc", "--store", "file:own", "--to-store", "file:new"],
+        "nothing to convert",
+        "copy",
+    );
+    home.ok(&["encrypt", "data", "--store", "file:own", "--key-file", "key", "-o", "sealed"]);
+    home.fails_with_hint(
+        2,
+        &["convert", "sealed", "--store", "file:own", "--to-store", "file:new"],
         "nothing to convert",
         "copy",
     );

@@ -73,8 +73,18 @@ pub(super) fn open(
     data: Vec<u8>,
     len: usize,
 ) -> Option<Vec<u8>> {
-    let content = brotli::decompress(&decrypt(generation, neighbours, data)?, len)?;
+    let content = decode(generation, neighbours, data, len)?;
     (generation.hash(&content) == neighbours.own).then_some(content)
+}
+
+/// `len` bytes of content, whose hash is still to be compared.
+pub(super) fn decode(
+    generation: Generation,
+    neighbours: &Neighbours,
+    data: Vec<u8>,
+    len: usize,
+) -> Option<Vec<u8>> {
+    brotli::decompress(&decrypt(generation, neighbours, data)?, len)
 }
 
 /// The compressed content, not yet compared with anything: in the first generation it may be any bytes.

@@ -60,6 +60,14 @@ impl Engine {
         Ok(self)
     }
 
+    /// Checks that the memory budget is enough to write chunks of this size, as every write does first.
+    ///
+    /// # Errors
+    /// [`Error::BudgetTooSmall`], saying what is needed.
+    pub fn check_budget(&self) -> Result<()> {
+        Budget::for_chunks(self.engine.config().memory, self.max_chunk_size).map(drop)
+    }
+
     /// What it writes.
     #[must_use]
     pub fn generation(&self) -> Generation {

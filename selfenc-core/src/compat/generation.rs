@@ -53,6 +53,11 @@ impl Generation {
         }
     }
 
+    /// The hash of each. One call for many, so that lanes can be filled.
+    pub(super) fn hash_batch(self, messages: &[&[u8]]) -> Vec<Digest> {
+        messages.iter().map(|message| self.hash(message)).collect()
+    }
+
     /// The generation that gives a chunk of these bytes this name, if one does.
     #[must_use]
     pub fn of_chunk(name: ChunkId, stored: &[u8]) -> Option<Self> {

@@ -30,6 +30,7 @@ mod engine;
 mod generation;
 mod map;
 mod read;
+mod recycled;
 mod repair;
 mod write;
 
@@ -37,5 +38,5 @@ pub use any_map::AnyMap;
 pub use chunk::decrypt_chunk;
 pub use engine::{Engine, Written};
 pub use generation::Generation;
-pub use map::{ChunkInfo, DataMap};
+pub use map::{ChunkInfo, DataMap, MIN_LEN};
 pub use read::Reader;

@@ -6,17 +6,23 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use futures::stream::{self, BoxStream, Stream, StreamExt, TryStreamExt};
+use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 use zeroize::Zeroizing;
 
 use super::cipher;
-use super::generation::Generation;
+use super::generation::{Digest, Generation};
 use super::map::{ChunkInfo, DataMap};
-use crate::engine::shared::{Budget, Meter, slice, until};
+use crate::engine::shared::{Budget, Meter, Permit, slice, until};
 use crate::engine::{CpuPool, Error, MapError, Result, Verified};
 use crate::store::{ChunkId, ChunkStore};
 
 /// Chunks that are looked at for the generation, in case some are damaged or missing.
 const LOOKS: usize = 8;
+/// Fetched chunks that are opened together.
+const BATCH: usize = 4;
+
+/// A chunk's index, what came from the store, and the memory it holds.
+type Fetched = Result<(usize, Result<Bytes>, Permit)>;
 
 /// Where chunks come from, and what reading may use.
 #[derive(Clone)]
@@ -98,9 +104,15 @@ impl Reader {
     /// # Errors
     /// [`Error::Corrupt`] or [`Error::ChunkMissing`] naming the chunk, or as the store fails.
     pub async fn read_at(&self, offset: u64, len: usize) -> Result<Bytes> {
+        let end = offset.saturating_add(len as u64).min(self.len());
+        let mut pieces = self.stream(offset..end);
         let mut whole = BytesMut::new();
-        let mut pieces = self.stream(offset..offset.saturating_add(len as u64));
         while let Some(piece) = pieces.try_next().await? {
+            if whole.is_empty() {
+                // Once, but for no more than the memory budget: lengths are what the map says.
+                let room = end.saturating_sub(offset).min(self.source.memory);
+                whole.reserve(usize::try_from(room).unwrap_or_default());
+            }
             whole.extend_from_slice(&piece);
         }
         Ok(whole.freeze())
@@ -190,20 +202,40 @@ impl Reader {
                 }
             }
         });
-        let opened = fetched.buffered(self.source.concurrency).map(move |fetched| {
+        let opened = fetched.buffered(self.source.concurrency).ready_chunks(BATCH).map(move |batch| {
             let (inner, source) = (Arc::clone(&inner), source.clone());
-            async move {
-                let (index, stored, permit) = fetched?;
-                let data = source.open(&inner, index, stored?).await?;
-                source.meter.read(data.len() as u64)?;
-                Ok((index, data, permit))
-            }
+            async move { source.open_batch(&inner, batch).await }
         });
-        opened.buffered(threads + 1).map_ok(|(index, data, _permit)| (index, data))
+        opened.buffered(threads + 1).flat_map(stream::iter).map_ok(|(index, data, _permit)| (index, data))
     }
 }
 
 impl Inner {
+    /// The contents of these chunks, each of which is `None` unless everything about it is as the map says.
+    fn decode(&self, stored: Vec<(usize, Bytes)>) -> Vec<Option<Bytes>> {
+        let (generation, infos) = (self.generation, self.map.infos());
+        let bytes: Vec<_> = stored.iter().map(|(_, bytes)| &bytes[..]).collect();
+        let names = generation.hash_batch(&bytes);
+        let decode = |((index, bytes), name): ((usize, Bytes), Digest)| {
+            let info = &infos[index];
+            if name != *info.dst_hash.as_bytes() {
+                return (index, None);
+            }
+            let neighbours = self.map.neighbours(index, self.level);
+            let len = usize::try_from(info.src_size).ok();
+            (index, len.and_then(|len| cipher::decode(generation, &neighbours, bytes.into(), len)))
+        };
+        // The pool's other threads help, each with a chunk.
+        let decoded: Vec<_> = stored.into_par_iter().zip(names).map(decode).collect();
+        let contents: Vec<_> = decoded.iter().filter_map(|(_, content)| content.as_deref()).collect();
+        let mut hashes = generation.hash_batch(&contents).into_iter();
+        let compare = |(index, content): (usize, Option<Vec<u8>>)| {
+            let content = content?;
+            (hashes.next()? == infos[index].src_hash).then(|| Bytes::from(content))
+        };
+        decoded.into_iter().map(compare).collect()
+    }
+
     fn start(&self, index: usize) -> u64 {
         index.checked_sub(1).map_or(0, |before| self.ends[before])
     }
@@ -245,28 +277,57 @@ impl Source {
         self.store.get(chunk).await?.ok_or(Error::ChunkMissing { chunk })
     }
 
+    /// Checks and decodes; each answer is a chunk's own.
+    async fn open_batch(
+        &self,
+        inner: &Arc<Inner>,
+        batch: Vec<Fetched>,
+    ) -> Vec<Result<(usize, Bytes, Permit)>> {
+        let (mut stored, mut waiting) = (Vec::with_capacity(batch.len()), Vec::with_capacity(batch.len()));
+        for fetched in batch {
+            waiting.push(match fetched {
+                Err(e) | Ok((_, Err(e), _)) => Err(e),
+                Ok((index, Ok(bytes), permit)) => {
+                    stored.push((index, bytes));
+                    Ok((index, permit))
+                }
+            });
+        }
+        let of = Arc::clone(inner);
+        let mut decoded = self.pool.run(move || of.decode(stored)).await.into_iter();
+        let mut opened = Vec::with_capacity(waiting.len());
+        for fetched in waiting {
+            opened.push(match fetched {
+                Err(e) => Err(e),
+                Ok((index, permit)) => {
+                    let data = match decoded.next().flatten() {
+                        Some(data) => Ok(data),
+                        None => self.open_again(inner, index).await,
+                    };
+                    data.and_then(|data| self.meter.read(data.len() as u64).map(|()| (index, data, permit)))
+                }
+            });
+        }
+        opened
+    }
+
     /// Checks and decodes; what was damaged on its way only is read once more.
     async fn open(&self, inner: &Arc<Inner>, index: usize, stored: Bytes) -> Result<Bytes> {
-        let chunk = inner.map.infos()[index].dst_hash;
-        if let Some(data) = self.decode(inner, index, stored).await {
-            return Ok(data);
+        match self.decode(inner, index, stored).await {
+            Some(data) => Ok(data),
+            None => self.open_again(inner, index).await,
         }
+    }
+
+    async fn open_again(&self, inner: &Arc<Inner>, index: usize) -> Result<Bytes> {
+        let chunk = inner.map.infos()[index].dst_hash;
         let stored = self.fetch(chunk).await?;
         self.decode(inner, index, stored).await.ok_or(Error::Corrupt { chunk })
     }
 
     async fn decode(&self, inner: &Arc<Inner>, index: usize, stored: Bytes) -> Option<Bytes> {
         let inner = Arc::clone(inner);
-        let decode = move || {
-            let (info, generation) = (&inner.map.infos()[index], inner.generation);
-            if generation.hash(&stored) != *info.dst_hash.as_bytes() {
-                return None;
-            }
-            let neighbours = inner.map.neighbours(index, inner.level);
-            let len = usize::try_from(info.src_size).ok()?;
-            cipher::open(generation, &neighbours, stored.into(), len).map(Bytes::from)
-        };
-        self.pool.run(decode).await
+        self.pool.run(move || inner.decode(vec![(index, stored)])).await.pop().flatten()
     }
 }
 

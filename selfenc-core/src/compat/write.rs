@@ -1,6 +1,7 @@
 //! From an input to chunks in a store: hashed in order, sealed as soon as both neighbours before are known.
 
 use futures::stream::{self, Stream, StreamExt};
+use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use tokio::io::AsyncRead;
 
 use super::cipher::{self, Neighbours};
@@ -11,11 +12,6 @@ use crate::engine::shared::{
 };
 use crate::engine::{Chunking, CpuPool, Error, Result, Suite};
 use crate::store::{ChunkId, PutOutcome};
-
-/// Bytes of content that travel together, so that tiny chunks are not handed over one by one.
-const BATCH: u32 = 64 << 10;
-/// Chunks that travel together at most.
-const MAX_BATCH: u32 = 64;
 
 /// What one write works with.
 pub(super) struct Writer<'a> {
@@ -57,11 +53,11 @@ impl Writer<'_> {
         let chunking = Chunking::Fixed { size: self.size, min_chunks: 3 };
         let cutter = Cutter::new(chunking, Suite::default(), &Secret::new([0; 32]), true);
         let source = ChunkSource::new(source, chunking, cutter, self.budget.clone());
-        let batch =
-            (BATCH / self.size).clamp(1, MAX_BATCH).min(u32::try_from(self.budget.batch(1)).unwrap_or(1));
+        let threads = self.pool.threads();
+        let batch = self.budget.batch(threads);
 
-        let lanes = self.pool.threads() + 1;
-        let hashed = batches(source, batch as usize).map(|chunks| self.hash(chunks)).buffered(lanes);
+        let lanes = threads + 1;
+        let hashed = batches(source, batch).map(|chunks| self.hash(chunks)).buffered(lanes);
         let sealed = bind(hashed, self.level).map(|chunks| self.seal(chunks)).buffered(lanes);
         let stored = sealed.flat_map(one_by_one).map(|chunk| self.put(chunk)).buffered(4 * self.concurrency);
 
@@ -78,21 +74,37 @@ impl Writer<'_> {
 
     async fn hash(&self, chunks: Result<Vec<Chunk>>) -> Result<Vec<Hashed>> {
         let (generation, chunks) = (self.generation, chunks?);
-        let hash = move |chunk: Chunk| Hashed { own: generation.hash(&chunk.buffer[HEADER..]), chunk };
-        Ok(self.pool.run(move || chunks.into_iter().map(hash).collect()).await)
+        let hash = move || {
+            let contents: Vec<_> = chunks.iter().map(|chunk| &chunk.buffer[HEADER..]).collect();
+            let hashes = generation.hash_batch(&contents);
+            chunks.into_iter().zip(hashes).map(|(chunk, own)| Hashed { chunk, own }).collect()
+        };
+        Ok(self.pool.run(hash).await)
     }
 
     async fn seal(&self, chunks: Result<Vec<Bound>>) -> Result<Vec<Sealed>> {
         let (generation, chunks) = (self.generation, chunks?);
         let seal = move |(hashed, neighbours): Bound| {
-            let src_size = hashed.len();
-            let Chunk { buffer, permit } = hashed.chunk;
-            let stored = cipher::seal(generation, &neighbours, &buffer[HEADER..]);
-            let dst_hash = ChunkId::from_bytes(generation.hash(&stored));
-            let info = ChunkInfo { index: neighbours.index, dst_hash, src_hash: neighbours.own, src_size };
-            Sealed { stored, info, permit }
+            let stored = cipher::seal(generation, &neighbours, &hashed.chunk.buffer[HEADER..]);
+            let info = ChunkInfo {
+                index: neighbours.index,
+                dst_hash: ChunkId::from_bytes([0; 32]),
+                src_hash: neighbours.own,
+                src_size: hashed.len(),
+            };
+            Sealed { stored, info, permit: hashed.chunk.permit }
         };
-        Ok(self.pool.run(move || chunks.into_iter().map(seal).collect()).await)
+        let seal_all = move || {
+            // Compressing takes long: the pool's other threads help, each with a chunk.
+            let mut sealed: Vec<_> = chunks.into_par_iter().map(seal).collect();
+            let stored: Vec<_> = sealed.iter().map(|chunk| chunk.stored.as_slice()).collect();
+            let names = generation.hash_batch(&stored);
+            for (chunk, name) in sealed.iter_mut().zip(names) {
+                chunk.info.dst_hash = ChunkId::from_bytes(name);
+            }
+            sealed
+        };
+        Ok(self.pool.run(seal_all).await)
     }
 
     async fn put(&self, sealed: Result<Sealed>) -> Result<(ChunkInfo, u64, PutOutcome)> {

@@ -46,7 +46,6 @@ pub(crate) mod shared {
     pub(crate) use super::budget::{Budget, Permit};
     pub(crate) use super::chunking::{Chunk, ChunkSource, Cutter};
     pub(crate) use super::codec::HEADER;
-    pub(crate) use super::codec::brotli::decompress as decompress_brotli;
     pub(crate) use super::progress::Meter;
     pub(crate) use super::read::{slice, until};
     pub(crate) use super::secret::Secret;

@@ -15,6 +15,8 @@ use crate::store::ChunkId;
 
 /// Chunks that every input makes.
 pub(super) const LEAST_CHUNKS: usize = 3;
+/// The shortest input, in bytes: one for each of the fewest chunks.
+pub const MIN_LEN: u64 = LEAST_CHUNKS as u64;
 
 /// Maps of maps that are read at most, as in the originals.
 pub(super) const MAX_CHILD: u64 = 100;

@@ -26,7 +26,7 @@ pub(super) fn compress(plain: &[u8], quality: u32, most: usize) -> Option<Vec<u8
 }
 
 /// The `len` bytes that the stream holds; `None` if it is anything but one stream of exactly that.
-pub(crate) fn decompress(stream: &[u8], len: usize) -> Option<Vec<u8>> {
+pub(super) fn decompress(stream: &[u8], len: usize) -> Option<Vec<u8>> {
     let mut state =
         BrotliState::new_strict(StandardAlloc::default(), StandardAlloc::default(), StandardAlloc::default());
     let mut plain = vec![0; len];

@@ -1,6 +1,6 @@
 //! From plaintext to the encoded chunk E and back: `codec u8 ‖ len u32le ‖ body_len u32le ‖ body ‖ zeros`.
 
-pub(crate) mod brotli;
+mod brotli;
 mod probe;
 mod zstd;
 

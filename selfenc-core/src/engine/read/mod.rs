@@ -96,6 +96,8 @@ impl Reader {
     pub async fn read_at(&self, offset: u64, len: usize) -> Result<Bytes> {
         let range = offset..offset.saturating_add(len as u64).min(self.len());
         let longest = self.map.chunking().map_or(0, |chunking| u64::from(chunking.max_len()));
+        // For no more than the memory budget at once: lengths are what the map says.
+        let room = range.end.saturating_sub(range.start).min(self.memory);
         let pieces = match &self.chunks {
             Some(chunks) if range.end.saturating_sub(range.start) < longest => {
                 self.small(range, Arc::clone(chunks)).boxed()
@@ -105,7 +107,8 @@ impl Reader {
         let mut pieces = std::pin::pin!(pieces);
         let Some(first) = pieces.try_next().await? else { return Ok(Bytes::new()) };
         let Some(second) = pieces.try_next().await? else { return Ok(first) };
-        let mut whole = BytesMut::from(first);
+        let mut whole = BytesMut::with_capacity(usize::try_from(room).unwrap_or_default());
+        whole.extend_from_slice(&first);
         whole.extend_from_slice(&second);
         while let Some(piece) = pieces.try_next().await? {
             whole.extend_from_slice(&piece);

@@ -101,7 +101,7 @@ struct Before {
 #[async_trait]
 impl PutGet for Before {
     fn info(&self) -> StoreInfo {
-        self.next.as_ref().map_or_else(|| StoreInfo::backend("held", "in memory"), |next| next.info())
+        self.next.as_ref().map_or_else(|| StoreInfo::backend("held", "in memory"), ChunkStore::info)
     }
 
     async fn put(&self, id: ChunkId, data: Bytes) -> Result<()> {

@@ -15,8 +15,12 @@ const BACKEND_FILES: [&str; 5] =
 /// Backends with no engine below them whose errors would have to be mapped.
 const NO_ERRORS_TO_MAP: [&str; 1] = ["selfenc-memory"];
 
-/// SQLite is shown a simulated disk through C functions. Never shipped.
-const UNSAFE_FOR_TESTS: &str = "selfenc-sqlite-vfs";
+/// The members that may have unsafe code, and the files that may hold it. SQLite is shown a simulated disk through
+/// C functions, which never ships; the kernels use instructions that a CPU may lack.
+const UNSAFE: [(&str, &[&str]); 2] = [
+    ("selfenc-sqlite-vfs", &["src/shim.rs"]),
+    ("selfenc-kernels", &["src/cbc/aesni.rs", "src/keccak/x86.rs"]),
+];
 
 /// Every Rust source below `folder`.
 pub(crate) fn sources(folder: &Path) -> Vec<PathBuf> {
@@ -81,19 +85,20 @@ pub(crate) fn no_engine(path: &Path, text: &str) -> Option<String> {
     reaches.then(|| format!("{} uses the engine; a backend knows only the store", path.display()))
 }
 
-/// A member that lets unsafe code in. The one that may, for tests, has it in the one file.
+/// A member that lets unsafe code in. Those that may have it in the files where it belongs.
 pub(crate) fn forbids_unsafe(member: &Package) -> Option<String> {
-    if member.name == UNSAFE_FOR_TESTS {
-        let allowed = member.folder.join("src/shim.rs");
-        let others = sources(&member.folder).into_iter().filter(|path| *path != allowed);
-        let is_unsafe = |text: String| {
-            ["{", "fn", "impl", "extern"].iter().any(|what| text.contains(&format!("unsafe {what}")))
-        };
-        let path = others.into_iter().find(|path| is_unsafe(read(path)))?;
-        return Some(format!("{} has unsafe code, which belongs into {}", path.display(), allowed.display()));
-    }
-    let by_lint = read(&member.folder.join("Cargo.toml")).contains("[lints]\nworkspace = true");
-    (!by_lint).then(|| format!("{} does not inherit the lints, which forbid unsafe code", member.name))
+    let Some((_, allowed)) = UNSAFE.iter().find(|(name, _)| *name == member.name) else {
+        let by_lint = read(&member.folder.join("Cargo.toml")).contains("[lints]\nworkspace = true");
+        return (!by_lint)
+            .then(|| format!("{} does not inherit the lints, which forbid unsafe code", member.name));
+    };
+    let allowed: Vec<_> = allowed.iter().map(|file| member.folder.join(file)).collect();
+    let is_unsafe = |text: String| {
+        ["{", "fn", "impl", "extern"].iter().any(|what| text.contains(&format!("unsafe {what}")))
+    };
+    let mut others = sources(&member.folder).into_iter().filter(|path| !allowed.contains(path));
+    let path = others.find(|path| is_unsafe(read(path)))?;
+    Some(format!("{} has unsafe code, which belongs into {allowed:?}", path.display()))
 }
 
 /// The files that a backend lacks.

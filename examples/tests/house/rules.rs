@@ -7,8 +7,9 @@ use super::licence;
 
 /// Which room may stand on which. A normal arrow points to a room further up this list, so there is no
 /// circle; dev arrows are named one by one.
-const ROOMS: [Room; 9] = [
-    Room { name: "selfenc-core", normal: &[], dev: &[] },
+const ROOMS: [Room; 10] = [
+    Room { name: "selfenc-kernels", normal: &[], dev: &[] },
+    Room { name: "selfenc-core", normal: &["selfenc-kernels"], dev: &[] },
     Room { name: "selfenc-sqlite-vfs", normal: &[], dev: &[] },
     Room {
         name: A_BACKEND,
@@ -29,8 +30,19 @@ const A_BACKEND: &str = "a backend";
 /// What ships holds one version of each of these: two generations of a primitive are twice the code to
 /// trust. (`digest` is traits, and the AWS SDK's checksums stand on an older one.) A second hyper or rustls
 /// would be the SDK's legacy HTTP stack.
-const ONE_VERSION: [&str; 10] =
-    ["aes", "blake3", "cbc", "chacha20poly1305", "cipher", "hyper", "ring", "rustls", "sha3", "shake"];
+const ONE_VERSION: [&str; 11] = [
+    "aes",
+    "blake3",
+    "cbc",
+    "chacha20poly1305",
+    "cipher",
+    "hyper",
+    "keccak",
+    "ring",
+    "rustls",
+    "sha3",
+    "shake",
+];
 
 const CRATES_IO: &str = "registry+https://github.com/rust-lang/crates.io-index";
 

@@ -4,6 +4,7 @@ use brotli8::enc::{BrotliEncoderParams, StandardAlloc};
 use brotli8::{BrotliDecompressStream, BrotliResult, BrotliState};
 
 use super::recycled;
+use crate::engine::shared::{Buffer, Buffers};
 
 /// What the originals compress with.
 const QUALITY: i32 = 6;
@@ -33,9 +34,9 @@ pub(super) fn compress(content: &[u8]) -> Vec<u8> {
 
 /// The `len` bytes that the stream holds; `None` if it is anything but one stream of exactly that, with a window of at
 /// most 2^24.
-pub(super) fn decompress(stream: &[u8], len: usize) -> Option<Vec<u8>> {
+pub(super) fn decompress(stream: &[u8], len: usize, buffers: &Buffers) -> Option<Buffer> {
     let mut state = BrotliState::new_strict(recycled::bytes(), recycled::words(), StandardAlloc::default());
-    let mut content = vec![0; len];
+    let mut content = buffers.take(len);
     let (mut unread, mut read, mut room, mut written, mut total) = (stream.len(), 0, len, 0, 0);
     let result = BrotliDecompressStream(
         &mut unread,
@@ -85,12 +86,14 @@ mod tests {
             |_, len| vec![0; len],
         ];
         let lens = [1 << 20, 3, 70_000, 4_190_208, 16_384, 300_001, 0, 65_536, 2_500_000, 1024, 200_000];
+        let buffers = Buffers::default();
         for (seed, len) in (0..).zip(lens) {
             for kind in kinds {
                 let content = kind(seed, len);
                 let compressed = compress(&content);
                 assert!(compressed == fresh(&content), "{len} bytes");
-                assert!(decompress(&compressed, len).unwrap() == content, "{len} bytes");
+                let back = decompress(&compressed, len, &buffers).unwrap();
+                assert!(back[..] == content, "{len} bytes");
             }
             let content: Vec<u8> = text(len).collect();
             assert!(compress(&content) == fresh(&content), "{len} bytes of text");

@@ -27,7 +27,7 @@ impl DataMap {
             let generation = Generation::of_chunk(chunk, stored)?;
             let neighbours = self.neighbours(index, self.child().unwrap_or(0));
             let len = usize::try_from(info.src_size).ok()?;
-            cipher::open(generation, &neighbours, stored.to_vec(), len)
+            cipher::open(generation, &neighbours, stored, len)
         };
         open().map(Bytes::from).ok_or(Error::Corrupt { chunk })
     }
@@ -64,10 +64,11 @@ pub fn decrypt_chunk(
     }
     let neighbours = Neighbours::of(index, level, count, src_hash);
     let open = |generation: Generation| {
-        let compressed = cipher::decrypt(generation, &neighbours, stored.to_vec())?;
+        let mut data = stored.to_vec();
+        let compressed = cipher::decrypt(generation, &neighbours, &mut data)?;
         let mut content = Vec::new();
         let longest = u64::from(MAX_LEN);
-        let stream = brotli8::Decompressor::new(&compressed[..], PIECE);
+        let stream = brotli8::Decompressor::new(compressed, PIECE);
         stream.take(longest + 1).read_to_end(&mut content).ok()?;
         let sound = content.len() as u64 <= longest && generation.hash(&content) == neighbours.own;
         sound.then_some(content)

@@ -1,17 +1,20 @@
 //! From a chunk's content to what is stored, and back: `XOR(cipher(compress(content)), pad)`.
 
-use aes::Aes128;
-use cbc::cipher::block_padding::Pkcs7;
-use cbc::cipher::{BlockModeDecrypt, BlockModeEncrypt, KeyIvInit};
 use chacha20poly1305::ChaCha20Poly1305;
 use chacha20poly1305::aead::{AeadInOut, KeyInit};
+use selfenc_kernels::{Path, cbc};
 use zeroize::Zeroizing;
 
 use super::brotli;
 use super::generation::{Digest, Generation};
+use crate::engine::pkcs7;
+use crate::engine::shared::{Buffer, Buffers};
 
 /// AES's, in bytes.
 const BLOCK: usize = 16;
+
+/// Poly1305's, in bytes.
+const TAG: usize = 16;
 
 /// What the second generation derives its keys under.
 const CONTEXT: &str = "self_encryption/chunk/v2";
@@ -43,37 +46,45 @@ impl Neighbours {
 }
 
 /// What is stored of this content.
+#[cfg(test)]
 pub(super) fn seal(generation: Generation, neighbours: &Neighbours, content: &[u8]) -> Vec<u8> {
     let mut data = brotli::compress(content);
+    encrypt(generation, vec![(neighbours, &mut data)]);
+    data
+}
+
+/// Encrypts compressed contents in place. One call for many: CBC is faster with several at once.
+pub(super) fn encrypt(generation: Generation, mut chunks: Vec<(&Neighbours, &mut Vec<u8>)>) {
     match generation {
         Generation::One => {
-            let keys = first_keys(neighbours);
-            let len = data.len();
-            data.resize(len + BLOCK - len % BLOCK, 0);
-            let cipher = cbc::Encryptor::<Aes128>::new((&*keys.key).into(), (&*keys.iv).into());
-            cipher.encrypt_padded::<Pkcs7>(&mut data, len).expect("the buffer has room for the padding");
-            xor(&mut data, &*keys.pad);
+            let keys: Vec<_> = chunks.iter().map(|(neighbours, _)| first_keys(neighbours)).collect();
+            let jobs = chunks.iter_mut().zip(&keys).map(|((_, data), keys)| {
+                pkcs7::pad(data);
+                keys.job(data.as_chunks_mut().0)
+            });
+            cbc::seal(Path::current(), &mut jobs.collect::<Vec<_>>());
         }
         Generation::Two => {
-            let keys = second_keys(neighbours);
-            let cipher = ChaCha20Poly1305::new((&*keys.key).into());
-            cipher
-                .encrypt_in_place((&*keys.nonce).into(), &[], &mut data)
-                .expect("a chunk is far shorter than the cipher's limit of 256 GiB");
-            xor(&mut data, &*keys.pad);
+            for (neighbours, data) in chunks {
+                let keys = second_keys(neighbours);
+                let cipher = ChaCha20Poly1305::new((&*keys.key).into());
+                cipher
+                    .encrypt_in_place((&*keys.nonce).into(), &[], data)
+                    .expect("a chunk is far shorter than the cipher's limit of 256 GiB");
+                xor(data, &*keys.pad);
+            }
         }
     }
-    data
 }
 
 /// The `len` bytes of content of what is stored; `None` unless it is exactly that.
 pub(super) fn open(
     generation: Generation,
     neighbours: &Neighbours,
-    data: Vec<u8>,
+    stored: &[u8],
     len: usize,
-) -> Option<Vec<u8>> {
-    let content = decode(generation, neighbours, data, len)?;
+) -> Option<Buffer> {
+    let content = decode(generation, neighbours, stored, len, &Buffers::default())?;
     (generation.hash(&content) == neighbours.own).then_some(content)
 }
 
@@ -81,36 +92,54 @@ pub(super) fn open(
 pub(super) fn decode(
     generation: Generation,
     neighbours: &Neighbours,
-    data: Vec<u8>,
+    stored: &[u8],
     len: usize,
-) -> Option<Vec<u8>> {
-    brotli::decompress(&decrypt(generation, neighbours, data)?, len)
+    buffers: &Buffers,
+) -> Option<Buffer> {
+    let mut data = buffers.take(stored.len());
+    data.copy_from_slice(stored);
+    let compressed = decrypt(generation, neighbours, &mut data)?;
+    brotli::decompress(compressed, len, buffers)
 }
 
 /// The compressed content, not yet compared with anything: in the first generation it may be any bytes.
-pub(super) fn decrypt(generation: Generation, neighbours: &Neighbours, mut data: Vec<u8>) -> Option<Vec<u8>> {
-    match generation {
+pub(super) fn decrypt<'a>(
+    generation: Generation,
+    neighbours: &Neighbours,
+    data: &'a mut [u8],
+) -> Option<&'a [u8]> {
+    let len = match generation {
         Generation::One => {
-            let keys = first_keys(neighbours);
-            xor(&mut data, &*keys.pad);
-            let cipher = cbc::Decryptor::<Aes128>::new((&*keys.key).into(), (&*keys.iv).into());
-            let unpadded = cipher.decrypt_padded::<Pkcs7>(&mut data).ok()?.len();
-            data.truncate(unpadded);
+            let (blocks, rest) = data.as_chunks_mut();
+            if !rest.is_empty() {
+                return None;
+            }
+            cbc::open(&mut first_keys(neighbours).job(blocks));
+            pkcs7::unpadded_len(data)?
         }
         Generation::Two => {
             let keys = second_keys(neighbours);
-            xor(&mut data, &*keys.pad);
+            xor(data, &*keys.pad);
             let cipher = ChaCha20Poly1305::new((&*keys.key).into());
-            cipher.decrypt_in_place((&*keys.nonce).into(), &[], &mut data).ok()?;
+            let (ciphertext, tag) = data.split_last_chunk_mut::<TAG>()?;
+            let nonce = (&*keys.nonce).into();
+            cipher.decrypt_inout_detached(nonce, &[], (&mut *ciphertext).into(), (&*tag).into()).ok()?;
+            ciphertext.len()
         }
-    }
-    Some(data)
+    };
+    Some(&data[..len])
 }
 
 struct FirstKeys {
     pad: Zeroizing<[u8; 64]>,
     key: Zeroizing<[u8; BLOCK]>,
     iv: Zeroizing<[u8; BLOCK]>,
+}
+
+impl FirstKeys {
+    fn job<'a>(&'a self, blocks: &'a mut [[u8; BLOCK]]) -> cbc::Job<'a, [u8; BLOCK]> {
+        cbc::Job { key: &self.key, iv: &self.iv, pad: &self.pad, blocks }
+    }
 }
 
 fn first_keys(neighbours: &Neighbours) -> FirstKeys {

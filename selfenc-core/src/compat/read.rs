@@ -12,13 +12,13 @@ use zeroize::Zeroizing;
 use super::cipher;
 use super::generation::{Digest, Generation};
 use super::map::{ChunkInfo, DataMap};
-use crate::engine::shared::{Budget, Meter, Permit, slice, until};
+use crate::engine::shared::{Budget, Buffer, Buffers, Meter, Permit, slice, until};
 use crate::engine::{CpuPool, Error, MapError, Result, Verified};
 use crate::store::{ChunkId, ChunkStore};
 
 /// Chunks that are looked at for the generation, in case some are damaged or missing.
 const LOOKS: usize = 8;
-/// Fetched chunks that are opened together.
+/// Fetched chunks of the first generation that are opened together: SHA3 is faster with several at once.
 const BATCH: usize = 4;
 
 /// A chunk's index, what came from the store, and the memory it holds.
@@ -191,6 +191,10 @@ impl Reader {
         });
         let inner = Arc::clone(&self.inner);
         let threads = source.pool.threads();
+        let batch = match inner.generation {
+            Generation::One => BATCH,
+            Generation::Two => 1,
+        };
         let fetched = admitted.map({
             let (inner, source) = (Arc::clone(&inner), source.clone());
             move |admitted| {
@@ -202,7 +206,7 @@ impl Reader {
                 }
             }
         });
-        let opened = fetched.buffered(self.source.concurrency).ready_chunks(BATCH).map(move |batch| {
+        let opened = fetched.buffered(self.source.concurrency).ready_chunks(batch).map(move |batch| {
             let (inner, source) = (Arc::clone(&inner), source.clone());
             async move { source.open_batch(&inner, batch).await }
         });
@@ -212,7 +216,7 @@ impl Reader {
 
 impl Inner {
     /// The contents of these chunks, each of which is `None` unless everything about it is as the map says.
-    fn decode(&self, stored: Vec<(usize, Bytes)>) -> Vec<Option<Bytes>> {
+    fn decode(&self, stored: Vec<(usize, Bytes)>, buffers: &Buffers) -> Vec<Option<Bytes>> {
         let (generation, infos) = (self.generation, self.map.infos());
         let bytes: Vec<_> = stored.iter().map(|(_, bytes)| &bytes[..]).collect();
         let names = generation.hash_batch(&bytes);
@@ -223,13 +227,13 @@ impl Inner {
             }
             let neighbours = self.map.neighbours(index, self.level);
             let len = usize::try_from(info.src_size).ok();
-            (index, len.and_then(|len| cipher::decode(generation, &neighbours, bytes.into(), len)))
+            (index, len.and_then(|len| cipher::decode(generation, &neighbours, &bytes, len, buffers)))
         };
         // The pool's other threads help, each with a chunk.
         let decoded: Vec<_> = stored.into_par_iter().zip(names).map(decode).collect();
         let contents: Vec<_> = decoded.iter().filter_map(|(_, content)| content.as_deref()).collect();
         let mut hashes = generation.hash_batch(&contents).into_iter();
-        let compare = |(index, content): (usize, Option<Vec<u8>>)| {
+        let compare = |(index, content): (usize, Option<Buffer>)| {
             let content = content?;
             (hashes.next()? == infos[index].src_hash).then(|| Bytes::from(content))
         };
@@ -293,8 +297,8 @@ impl Source {
                 }
             });
         }
-        let of = Arc::clone(inner);
-        let mut decoded = self.pool.run(move || of.decode(stored)).await.into_iter();
+        let (of, buffers) = (Arc::clone(inner), self.pool.buffers().clone());
+        let mut decoded = self.pool.run(move || of.decode(stored, &buffers)).await.into_iter();
         let mut opened = Vec::with_capacity(waiting.len());
         for fetched in waiting {
             opened.push(match fetched {
@@ -326,8 +330,8 @@ impl Source {
     }
 
     async fn decode(&self, inner: &Arc<Inner>, index: usize, stored: Bytes) -> Option<Bytes> {
-        let inner = Arc::clone(inner);
-        self.pool.run(move || inner.decode(vec![(index, stored)])).await.pop().flatten()
+        let (inner, buffers) = (Arc::clone(inner), self.pool.buffers().clone());
+        self.pool.run(move || inner.decode(vec![(index, stored)], &buffers)).await.pop().flatten()
     }
 }
 

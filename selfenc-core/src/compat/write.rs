@@ -1,9 +1,10 @@
 //! From an input to chunks in a store: hashed in order, sealed as soon as both neighbours before are known.
 
 use futures::stream::{self, Stream, StreamExt};
-use rayon::iter::{IntoParallelIterator, ParallelIterator};
+use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use tokio::io::AsyncRead;
 
+use super::brotli;
 use super::cipher::{self, Neighbours};
 use super::generation::{Digest, Generation};
 use super::map::{ChunkInfo, LEAST_CHUNKS};
@@ -84,25 +85,25 @@ impl Writer<'_> {
 
     async fn seal(&self, chunks: Result<Vec<Bound>>) -> Result<Vec<Sealed>> {
         let (generation, chunks) = (self.generation, chunks?);
-        let seal = move |(hashed, neighbours): Bound| {
-            let stored = cipher::seal(generation, &neighbours, &hashed.chunk.buffer[HEADER..]);
-            let info = ChunkInfo {
-                index: neighbours.index,
-                dst_hash: ChunkId::from_bytes([0; 32]),
-                src_hash: neighbours.own,
-                src_size: hashed.len(),
-            };
-            Sealed { stored, info, permit: hashed.chunk.permit }
-        };
         let seal_all = move || {
             // Compressing takes long: the pool's other threads help, each with a chunk.
-            let mut sealed: Vec<_> = chunks.into_par_iter().map(seal).collect();
-            let stored: Vec<_> = sealed.iter().map(|chunk| chunk.stored.as_slice()).collect();
-            let names = generation.hash_batch(&stored);
-            for (chunk, name) in sealed.iter_mut().zip(names) {
-                chunk.info.dst_hash = ChunkId::from_bytes(name);
-            }
+            let compress = |(hashed, _): &Bound| brotli::compress(&hashed.chunk.buffer[HEADER..]);
+            let mut stored: Vec<_> = chunks.par_iter().map(compress).collect();
+            let neighbours = chunks.iter().map(|(_, neighbours)| neighbours);
+            cipher::encrypt(generation, neighbours.zip(&mut stored).collect());
+            let names = generation.hash_batch(&stored.iter().map(Vec::as_slice).collect::<Vec<_>>());
+            let sealed = chunks.into_iter().zip(stored).zip(names);
             sealed
+                .map(|(((hashed, neighbours), stored), name)| {
+                    let info = ChunkInfo {
+                        index: neighbours.index,
+                        dst_hash: ChunkId::from_bytes(name),
+                        src_hash: neighbours.own,
+                        src_size: hashed.len(),
+                    };
+                    Sealed { stored, info, permit: hashed.chunk.permit }
+                })
+                .collect()
         };
         Ok(self.pool.run(seal_all).await)
     }

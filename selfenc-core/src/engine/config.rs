@@ -242,9 +242,10 @@ impl EncryptionConfig {
         self.keys.as_ref().map_or(Ok(()), KeyConfig::validate)
     }
 
-    /// Checks every setting, and that there is none but those of an engine.
+    /// Checks every setting, that there is none but those of an engine, and what the environment forces.
     pub(super) fn validate_for_engine(&self) -> Result<()> {
         self.validate()?;
+        selfenc_kernels::Path::forced().map_err(|e| Error::InvalidConfig(e.to_string()))?;
         let refused = match (self.cache, self.keys) {
             (Some(_), _) => "cache: an engine is given its store; give it one inside of wrap::Cache",
             (_, Some(_)) => "keys: an engine seals nothing; give the data map to a key store",

@@ -6,6 +6,7 @@
 
 pub mod blocking;
 mod budget;
+mod buffers;
 mod chunking;
 mod codec;
 mod config;
@@ -15,6 +16,7 @@ mod error;
 mod keys;
 mod limits;
 mod map;
+pub(crate) mod pkcs7;
 mod pool;
 mod progress;
 mod read;
@@ -44,6 +46,7 @@ pub use write::Written;
 #[cfg(feature = "compat")]
 pub(crate) mod shared {
     pub(crate) use super::budget::{Budget, Permit};
+    pub(crate) use super::buffers::{Buffer, Buffers};
     pub(crate) use super::chunking::{Chunk, ChunkSource, Cutter};
     pub(crate) use super::codec::HEADER;
     pub(crate) use super::progress::Meter;

@@ -4,11 +4,17 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
+use super::buffers::Buffers;
 use super::error::{Error, Result};
 
 /// Threads for hashing, compressing and encrypting. Cheap to clone; many engines may share one.
 #[derive(Clone)]
-pub struct CpuPool(Arc<rayon::ThreadPool>);
+pub struct CpuPool(Arc<Inner>);
+
+struct Inner {
+    threads: rayon::ThreadPool,
+    buffers: Buffers,
+}
 
 impl CpuPool {
     /// The most threads of a pool.
@@ -26,7 +32,7 @@ impl CpuPool {
             .thread_name(|index| format!("selfenc-cpu-{index}"))
             .build()
             .map_err(|e| Error::system("threads", e))?;
-        Ok(Self(Arc::new(pool)))
+        Ok(Self(Arc::new(Inner { threads: pool, buffers: Buffers::default() })))
     }
 
     pub(super) fn check(threads: usize) -> Result<()> {
@@ -39,7 +45,13 @@ impl CpuPool {
     /// How many threads it has.
     #[must_use]
     pub fn threads(&self) -> usize {
-        self.0.current_num_threads()
+        self.0.threads.current_num_threads()
+    }
+
+    /// Memory that its jobs have used before.
+    #[cfg(feature = "compat")]
+    pub(crate) fn buffers(&self) -> &Buffers {
+        &self.0.buffers
     }
 
     /// Runs `job` on a thread of the pool; on the spot if this already is one.
@@ -47,11 +59,11 @@ impl CpuPool {
     /// A job that was started runs to its end even if nobody waits for it any more. A panic in it is a
     /// defect, and goes on in the caller.
     pub(crate) async fn run<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> T {
-        if self.0.current_thread_index().is_some() {
+        if self.0.threads.current_thread_index().is_some() {
             return job();
         }
         let (done, result) = oneshot::channel();
-        self.0.spawn(move || {
+        self.0.threads.spawn(move || {
             // Nobody may be waiting any more.
             let _ = done.send(catch_unwind(AssertUnwindSafe(job)));
         });

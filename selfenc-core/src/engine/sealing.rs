@@ -61,19 +61,18 @@ impl Recipe {
     }
 
     /// Derives, encrypts and names. Each chunk comes with its neighbours' content hashes.
-    pub(super) fn seal(&self, chunks: Vec<(Prepared, [Digest; 2])>) -> Vec<Sealed> {
-        let mut sealed = Vec::with_capacity(chunks.len());
-        for (Prepared { encoded, content, len, permit }, neighbours) in chunks {
-            let binding = self.binding;
-            let key = chunk_key(self.suite, Kind::Data, binding, &self.secret, &content, &neighbours);
-            let stored = self.suite.seal(Kind::Data, &key, encoded);
-            sealed.push((stored, key, content, len, permit));
-        }
-        let names = self.suite.hash_batch(&[], sealed.iter().map(|(stored, ..)| stored.as_slice()));
+    pub(super) fn seal(&self, mut chunks: Vec<(Prepared, [Digest; 2])>) -> Vec<Sealed> {
+        let key = |(Prepared { content, .. }, neighbours): &_| {
+            chunk_key(self.suite, Kind::Data, self.binding, &self.secret, content, neighbours)
+        };
+        let keys: Vec<_> = chunks.iter().map(key).collect();
+        let encoded = chunks.iter_mut().map(|(chunk, _)| &mut chunk.encoded);
+        self.suite.seal_batch(Kind::Data, keys.iter().zip(encoded).collect());
+        let stored = chunks.iter().map(|(chunk, _)| chunk.encoded.as_slice());
+        let names = self.suite.hash_batch(&[], stored);
+        let sealed = chunks.into_iter().zip(keys).zip(names);
         sealed
-            .into_iter()
-            .zip(names)
-            .map(|((stored, key, content, len, permit), name)| {
+            .map(|(((Prepared { encoded: stored, content, len, permit }, _), key), name)| {
                 let entry = entry(&stored, name, key, content);
                 Sealed { stored: Bytes::from(stored), entry, len, permit }
             })
@@ -101,27 +100,38 @@ fn entry(stored: &[u8], name: Digest, key: ChunkKey, content: Digest) -> Entry {
     Entry { end: 0, stored, name: ChunkId::from_bytes(name), key, content }
 }
 
-/// The data of a chunk; `None` if anything about it is not as the entry says.
+/// The data of chunks; `None` of one if anything about it is not as its entry says.
 ///
-/// `len` is the exact length of data that is expected: nothing longer is ever made.
-pub(super) fn open_data(suite: Suite, entry: &Entry, stored: Bytes, len: u32) -> Option<Bytes> {
-    codec::decode(open(suite, Kind::Data, entry, stored)?, len)
+/// Each comes with the exact length of data that is expected: nothing longer is ever made.
+pub(super) fn open_data(suite: Suite, chunks: Vec<(&Entry, Bytes, u32)>) -> Vec<Option<Bytes>> {
+    let lens: Vec<_> = chunks.iter().map(|(.., len)| *len).collect();
+    let opened =
+        open(suite, Kind::Data, chunks.into_iter().map(|(entry, stored, _)| (entry, stored)).collect());
+    opened.into_iter().zip(lens).map(|(encoded, len)| codec::decode(encoded?, len)).collect()
 }
 
 /// The plaintext of a map page, which holds keys and is wiped; `None` if anything is not as the entry says.
 pub(super) fn open_page(suite: Suite, entry: &Entry, stored: Bytes) -> Option<Zeroizing<Vec<u8>>> {
-    let mut page = Zeroizing::new(open(suite, Kind::Page, entry, stored)?);
+    let mut page = Zeroizing::new(open(suite, Kind::Page, vec![(entry, stored)]).pop().flatten()?);
     codec::decode_raw(&mut page, Node::MAX_PAGE)?;
     Some(page)
 }
 
-/// E: stored length, then name, then cipher, then content hash; only then may anything be decoded.
-fn open(suite: Suite, kind: Kind, entry: &Entry, stored: Bytes) -> Option<Vec<u8>> {
-    if stored.len() != entry.stored as usize || suite.hash(&[], &stored) != *entry.name.as_bytes() {
-        return None;
-    }
-    let encoded = suite.open(kind, &entry.key, Vec::from(stored))?;
-    (content_hashes(suite, kind, [encoded.as_slice()])[0] == entry.content).then_some(encoded)
+/// E of each: stored length, then name, then cipher, then content hash; only then may anything be decoded.
+fn open(suite: Suite, kind: Kind, chunks: Vec<(&Entry, Bytes)>) -> Vec<Option<Vec<u8>>> {
+    let names = suite.hash_batch(&[], chunks.iter().map(|(_, stored)| &stored[..]));
+    let decrypt = |((entry, stored), name): ((&Entry, Bytes), Digest)| {
+        let is_named = stored.len() == entry.stored as usize && name == *entry.name.as_bytes();
+        is_named.then(|| suite.open(kind, &entry.key, Vec::from(stored))).flatten()
+    };
+    let expected: Vec<_> = chunks.iter().map(|(entry, _)| entry.content).collect();
+    let encoded: Vec<_> = chunks.into_iter().zip(names).map(decrypt).collect();
+    let contents = content_hashes(suite, kind, encoded.iter().filter_map(Option::as_deref));
+    let mut contents = contents.into_iter();
+    let compare = |(encoded, expected): (Option<Vec<u8>>, Digest)| {
+        encoded.filter(|_| contents.next().is_some_and(|content| content == expected))
+    };
+    encoded.into_iter().zip(expected).map(compare).collect()
 }
 
 #[cfg(test)]
@@ -136,6 +146,38 @@ mod tests {
         let name = suite.hash(&[], &stored);
         let entry = entry(&stored, name, key, content);
         (Bytes::from(stored), entry)
+    }
+
+    /// One chunk's data.
+    fn open_data(suite: Suite, entry: &Entry, stored: Bytes, len: u32) -> Option<Bytes> {
+        super::open_data(suite, vec![(entry, stored, len)]).pop().flatten()
+    }
+
+    #[test]
+    fn what_is_wrong_with_one_chunk_is_nothing_to_the_others() {
+        for suite in Suite::ALL {
+            let chunks: Vec<_> = (0..9u8)
+                .map(|n| {
+                    chunk_of(
+                        suite,
+                        Kind::Data,
+                        encoded(&vec![n; 100 * usize::from(n) + 1], Compression::None),
+                    )
+                })
+                .collect();
+            for wrong in 0..8 {
+                let mut batch: Vec<_> = chunks.clone();
+                let Entry { content, .. } = &mut batch[wrong].1;
+                content[0] ^= 1;
+                batch[wrong + 1].0 = Bytes::from(vec![0; batch[wrong + 1].0.len()]);
+                let lens = (0..9).map(|n| 100 * n + 1);
+                let asked = batch.iter().zip(lens).map(|((stored, entry), len)| (entry, stored.clone(), len));
+                for (n, data) in super::open_data(suite, asked.collect()).into_iter().enumerate() {
+                    assert_eq!(data.is_none(), n == wrong || n == wrong + 1);
+                    assert!(data.is_none_or(|data| data.len() == 100 * n + 1 && usize::from(data[0]) == n));
+                }
+            }
+        }
     }
 
     fn encoded(plain: &[u8], compression: Compression) -> Vec<u8> {

@@ -48,9 +48,8 @@ impl Fetcher {
         batch: Vec<Fetched>,
     ) -> Vec<Result<(ChunkInfo, Bytes, Permit)>> {
         let suite = self.suite;
-        let open_all = move || batch.into_iter().map(|fetched| open(suite, fetched)).collect::<Vec<_>>();
-        let mut checked = Vec::new();
-        for opened in self.pool.run(open_all).await {
+        let mut checked = Vec::with_capacity(batch.len());
+        for opened in self.pool.run(move || open(suite, batch)).await {
             let opened = match opened {
                 Err(NotOpened::Damaged(leaf, permit)) => self.open_again(leaf, permit).await,
                 Err(NotOpened::NotFetched(e)) => Err(e),
@@ -65,11 +64,12 @@ impl Fetcher {
     async fn open_again(&self, leaf: Leaf, permit: Permit) -> Result<(ChunkInfo, Bytes, Permit)> {
         let (suite, corrupt) = (self.suite, Error::Corrupt { chunk: leaf.entry().name });
         let stored = self.fetch(&leaf).await;
-        let opened = self.pool.run(move || open(suite, Ok((leaf, stored, permit)))).await;
-        opened.map_err(|e| match e {
-            NotOpened::NotFetched(e) => e,
-            NotOpened::Damaged(..) => corrupt,
-        })
+        let opened = self.pool.run(move || open(suite, vec![Ok((leaf, stored, permit))])).await.pop();
+        match opened {
+            Some(Ok(opened)) => Ok(opened),
+            Some(Err(NotOpened::NotFetched(e))) => Err(e),
+            Some(Err(NotOpened::Damaged(..))) | None => Err(corrupt),
+        }
     }
 
     /// The page that entry `index` of `parent` stands for, from the cache if it is there.
@@ -125,13 +125,25 @@ enum NotOpened {
     Damaged(Leaf, Permit),
 }
 
-fn open(suite: Suite, fetched: Fetched) -> Result<(ChunkInfo, Bytes, Permit), NotOpened> {
-    let (leaf, stored, permit) = fetched.map_err(NotOpened::NotFetched)?;
-    let (info, stored) = (leaf.info(), stored.map_err(NotOpened::NotFetched)?);
-    let opened = u32::try_from(info.len).ok();
-    let opened = opened.and_then(|len| sealing::open_data(suite, leaf.entry(), stored, len));
-    match opened {
-        Some(data) => Ok((info, data, permit)),
-        None => Err(NotOpened::Damaged(leaf, permit)),
+fn open(suite: Suite, batch: Vec<Fetched>) -> Vec<Result<(ChunkInfo, Bytes, Permit), NotOpened>> {
+    let (mut leaves, mut stored) = (Vec::with_capacity(batch.len()), Vec::with_capacity(batch.len()));
+    for fetched in batch {
+        leaves.push(fetched.and_then(|(leaf, bytes, permit)| {
+            stored.push(bytes?);
+            Ok((leaf, permit))
+        }));
     }
+    // A chunk is never longer than this, or its entry would have been refused.
+    let len = |leaf: &Leaf| u32::try_from(leaf.info().len).unwrap_or_default();
+    let fetched = leaves.iter().flatten().zip(stored);
+    let chunks = fetched.map(|((leaf, _), stored)| (leaf.entry(), stored, len(leaf))).collect();
+    let mut opened = sealing::open_data(suite, chunks).into_iter();
+    let answer = |leaf: Result<(Leaf, Permit)>| {
+        let (leaf, permit) = leaf.map_err(NotOpened::NotFetched)?;
+        match opened.next().flatten() {
+            Some(data) => Ok((leaf.info(), data, permit)),
+            None => Err(NotOpened::Damaged(leaf, permit)),
+        }
+    };
+    leaves.into_iter().map(answer).collect()
 }

@@ -8,16 +8,18 @@ use super::{ChunkKey, Digest, EXPAND, Functions, Kind, Suite};
 
 pub(super) static FUNCTIONS: Functions = Functions { hash, seal, open };
 
-fn hash(prefix: &[u8], message: &[u8]) -> Digest {
-    *blake3::Hasher::new().update(prefix).update(message).finalize().as_bytes()
+fn hash(prefix: &[u8], messages: &[&[u8]]) -> Vec<Digest> {
+    let hash = |message: &&[u8]| *blake3::Hasher::new().update(prefix).update(message).finalize().as_bytes();
+    messages.iter().map(hash).collect()
 }
 
-fn seal(suite: Suite, kind: Kind, key: &ChunkKey, mut data: Vec<u8>) -> Vec<u8> {
+fn seal(suite: Suite, kind: Kind, chunks: Vec<(&ChunkKey, &mut Vec<u8>)>) {
     let aad = [suite.id(), kind as u8];
-    cipher(suite, key)
-        .encrypt_in_place(&Nonce::default(), &aad, &mut data)
-        .expect("a chunk is far shorter than the cipher's limit of 256 GiB");
-    data
+    for (key, data) in chunks {
+        cipher(suite, key)
+            .encrypt_in_place(&Nonce::default(), &aad, data)
+            .expect("a chunk is far shorter than the cipher's limit of 256 GiB");
+    }
 }
 
 fn open(suite: Suite, kind: Kind, key: &ChunkKey, mut data: Vec<u8>) -> Option<Vec<u8>> {

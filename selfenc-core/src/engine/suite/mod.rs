@@ -56,7 +56,7 @@ impl Suite {
 
     /// The hash of `prefix` followed by `message`.
     pub(super) fn hash(self, prefix: &[u8], message: &[u8]) -> Digest {
-        (self.functions().hash)(prefix, message)
+        (self.functions().hash)(prefix, &[message])[0]
     }
 
     /// The hash of `prefix` followed by each message. One call for many, so that lanes can be filled.
@@ -65,12 +65,19 @@ impl Suite {
         prefix: &[u8],
         messages: impl IntoIterator<Item = &'a [u8]>,
     ) -> Vec<Digest> {
-        messages.into_iter().map(|message| self.hash(prefix, message)).collect()
+        let messages: Vec<_> = messages.into_iter().collect();
+        (self.functions().hash)(prefix, &messages)
     }
 
     /// Encrypts an encoded chunk in place; the result is what is stored.
-    pub(super) fn seal(self, kind: Kind, key: &ChunkKey, encoded: Vec<u8>) -> Vec<u8> {
-        (self.functions().seal)(self, kind, key, encoded)
+    pub(super) fn seal(self, kind: Kind, key: &ChunkKey, mut encoded: Vec<u8>) -> Vec<u8> {
+        self.seal_batch(kind, vec![(key, &mut encoded)]);
+        encoded
+    }
+
+    /// Encrypts encoded chunks in place, each under its key. One call for many, as for hashing.
+    pub(super) fn seal_batch(self, kind: Kind, chunks: Vec<(&ChunkKey, &mut Vec<u8>)>) {
+        (self.functions().seal)(self, kind, chunks);
     }
 
     /// Decrypts what is stored, in place; `None` if it cannot be right.
@@ -115,11 +122,12 @@ const EXPAND: &[u8] = b"selfenc v1 expand";
 
 /// What makes a suite.
 struct Functions {
-    hash: fn(&[u8], &[u8]) -> Digest,
-    seal: fn(Suite, Kind, &ChunkKey, Vec<u8>) -> Vec<u8>,
+    hash: fn(&[u8], &[&[u8]]) -> Vec<Digest>,
+    seal: Seal,
     open: Open,
 }
 
+type Seal = fn(Suite, Kind, Vec<(&ChunkKey, &mut Vec<u8>)>);
 type Open = fn(Suite, Kind, &ChunkKey, Vec<u8>) -> Option<Vec<u8>>;
 
 #[cfg(test)]

@@ -1,84 +1,68 @@
 //! Suite 0x10: SHA3-256, and AES-256-CBC with PKCS#7 padding under a repeated 64-byte XOR pad.
 
-use aes::Aes256;
-use cbc::cipher::block_padding::Pkcs7;
-use cbc::cipher::{BlockModeDecrypt, BlockModeEncrypt, KeyIvInit};
-use sha3::{Digest as _, Sha3_256};
-use shake::{ExtendableOutput, Shake256, Update, XofReader};
+use selfenc_kernels::{Path, cbc, sha3_256, shake256};
 use zeroize::Zeroizing;
 
 use super::{ChunkKey, Digest, EXPAND, Functions, Kind, Suite};
+use crate::engine::pkcs7;
 
 pub(super) static FUNCTIONS: Functions = Functions { hash, seal, open };
 
+const KEY: usize = 32;
 const BLOCK: usize = 16;
 const PAD: usize = 64;
 
-fn hash(prefix: &[u8], message: &[u8]) -> Digest {
-    Sha3_256::new().chain_update(prefix).chain_update(message).finalize().into()
+fn hash(prefix: &[u8], messages: &[&[u8]]) -> Vec<Digest> {
+    sha3_256(Path::current(), prefix, messages)
 }
 
-fn seal(suite: Suite, _: Kind, key: &ChunkKey, mut data: Vec<u8>) -> Vec<u8> {
-    let expanded = Expanded::new(suite, key);
-    let len = data.len();
-    data.resize(len + BLOCK - len % BLOCK, 0);
-    let cipher = cbc::Encryptor::<Aes256>::new(expanded.key().into(), expanded.iv().into());
-    cipher.encrypt_padded::<Pkcs7>(&mut data, len).expect("the buffer has room for the padding");
-    xor(&mut data, expanded.pad());
-    data
+fn seal(suite: Suite, _: Kind, mut chunks: Vec<(&ChunkKey, &mut Vec<u8>)>) {
+    let keys: Vec<_> = chunks.iter().map(|(key, _)| key.as_slice()).collect();
+    let expanded = expand(suite, &keys);
+    let jobs = chunks.iter_mut().zip(expanded.iter()).map(|((_, data), expanded)| {
+        pkcs7::pad(data);
+        expanded.job(data.as_chunks_mut().0)
+    });
+    cbc::seal(Path::current(), &mut jobs.collect::<Vec<_>>());
 }
 
 fn open(suite: Suite, _: Kind, key: &ChunkKey, mut data: Vec<u8>) -> Option<Vec<u8>> {
-    let expanded = Expanded::new(suite, key);
-    xor(&mut data, expanded.pad());
-    let cipher = cbc::Decryptor::<Aes256>::new(expanded.key().into(), expanded.iv().into());
-    let len = cipher.decrypt_padded::<Pkcs7>(&mut data).ok()?.len();
-    data.truncate(len);
+    let (blocks, rest) = data.as_chunks_mut();
+    if !rest.is_empty() {
+        return None;
+    }
+    cbc::open(&mut expand(suite, &[key.as_slice()])[0].job(blocks));
+    pkcs7::unpad(&mut data)?;
     Some(data)
 }
 
-fn xor(data: &mut [u8], pad: &[u8; PAD]) {
-    for block in data.chunks_mut(PAD) {
-        for (byte, mask) in block.iter_mut().zip(pad) {
-            *byte ^= mask;
-        }
-    }
+/// Chunk keys' 112 bytes each for the cipher: key, IV and XOR pad.
+fn expand(suite: Suite, keys: &[&[u8]]) -> Vec<Expanded> {
+    let prefix = [EXPAND, &[0, suite.id()]].concat();
+    let expanded = shake256::<{ KEY + BLOCK + PAD }>(Path::current(), &prefix, keys);
+    expanded.iter().map(Expanded::new).collect()
 }
 
-/// A chunk key's 112 bytes for the cipher: key, IV and XOR pad.
 struct Expanded {
-    key: Zeroizing<[u8; 32]>,
+    key: Zeroizing<[u8; KEY]>,
     iv: Zeroizing<[u8; BLOCK]>,
     pad: Zeroizing<[u8; PAD]>,
 }
 
 impl Expanded {
-    fn new(suite: Suite, key: &ChunkKey) -> Self {
-        let mut shake = Shake256::default();
-        shake.update(EXPAND);
-        shake.update(&[0, suite.id()]);
-        shake.update(key.as_slice());
-        let mut reader = shake.finalize_xof();
+    fn new(bytes: &[u8; KEY + BLOCK + PAD]) -> Self {
         let mut expanded = Self {
-            key: Zeroizing::new([0; 32]),
+            key: Zeroizing::new([0; KEY]),
             iv: Zeroizing::new([0; BLOCK]),
             pad: Zeroizing::new([0; PAD]),
         };
-        reader.read(expanded.key.as_mut());
-        reader.read(expanded.iv.as_mut());
-        reader.read(expanded.pad.as_mut());
+        expanded.key.copy_from_slice(&bytes[..KEY]);
+        expanded.iv.copy_from_slice(&bytes[KEY..KEY + BLOCK]);
+        expanded.pad.copy_from_slice(&bytes[KEY + BLOCK..]);
         expanded
     }
 
-    fn key(&self) -> &[u8; 32] {
-        &self.key
-    }
-
-    fn iv(&self) -> &[u8; BLOCK] {
-        &self.iv
-    }
-
-    fn pad(&self) -> &[u8; PAD] {
-        &self.pad
+    fn job<'a>(&'a self, blocks: &'a mut [[u8; BLOCK]]) -> cbc::Job<'a> {
+        cbc::Job { key: &self.key, iv: &self.iv, pad: &self.pad, blocks }
     }
 }

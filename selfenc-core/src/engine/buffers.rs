@@ -1,0 +1,123 @@
+//! Memory of chunks, used again: a fresh megabyte costs as much time as decrypting one.
+
+use std::ops::{Deref, DerefMut};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+
+/// Shorter ones come from the allocator, which is fast with them.
+const LEAST: usize = 64 << 10;
+/// What is kept at most, in bytes.
+const MOST: usize = 32 << 20;
+
+/// Buffers that were used and are free. Clones are the same.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Buffers(Arc<Mutex<Vec<Vec<u8>>>>);
+
+/// A buffer on loan: dropped, also as [`Bytes`], it goes back.
+#[derive(Debug)]
+pub(crate) struct Buffer {
+    bytes: Vec<u8>,
+    home: Buffers,
+}
+
+impl Buffers {
+    /// A buffer of `len` bytes, of any values.
+    pub(crate) fn take(&self, len: usize) -> Buffer {
+        let mut bytes = if len < LEAST { None } else { self.find(len) }.unwrap_or_default();
+        if bytes.capacity() == 0 {
+            bytes = vec![0; len];
+        }
+        bytes.resize(len, 0);
+        Buffer { bytes, home: self.clone() }
+    }
+
+    /// The smallest that is large enough, and not more than twice as large.
+    fn find(&self, len: usize) -> Option<Vec<u8>> {
+        let mut free = self.lock();
+        let fits = |bytes: &Vec<u8>| bytes.capacity() >= len && bytes.capacity() / 2 <= len;
+        let fitting = free.iter().enumerate().filter(|(_, bytes)| fits(bytes));
+        let (index, _) = fitting.min_by_key(|(_, bytes)| bytes.capacity())?;
+        Some(free.swap_remove(index))
+    }
+
+    fn give_back(&self, bytes: Vec<u8>) {
+        let mut free = self.lock();
+        let kept: usize = free.iter().map(Vec::capacity).sum();
+        if bytes.capacity() >= LEAST && kept + bytes.capacity() <= MOST {
+            free.push(bytes);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Vec<u8>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        self.home.give_back(std::mem::take(&mut self.bytes));
+    }
+}
+
+impl Deref for Buffer {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl DerefMut for Buffer {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        &mut self.bytes
+    }
+}
+
+impl AsRef<[u8]> for Buffer {
+    fn as_ref(&self) -> &[u8] {
+        self
+    }
+}
+
+impl From<Buffer> for Bytes {
+    fn from(buffer: Buffer) -> Self {
+        Self::from_owner(buffer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_large_buffer_comes_back_and_a_small_one_does_not() {
+        let buffers = Buffers::default();
+        for (len, back) in [(LEAST - 1, 0), (LEAST, 1), (2 * LEAST, 2)] {
+            let bytes = Bytes::from(buffers.take(len));
+            let part = bytes.slice(1..);
+            drop(bytes);
+            drop(part);
+            assert_eq!(buffers.lock().len(), back, "{len}");
+        }
+        assert_eq!(buffers.take(LEAST + 1).len(), LEAST + 1);
+    }
+
+    #[test]
+    fn what_is_taken_is_as_long_as_asked_and_not_of_one_far_larger() {
+        let buffers = Buffers::default();
+        drop(buffers.take(8 * LEAST));
+        assert_eq!(buffers.take(LEAST).len(), LEAST);
+        assert_eq!(buffers.lock().len(), 2, "it was too large, and another was made");
+        let taken = buffers.take(7 * LEAST);
+        assert_eq!((taken.len(), buffers.lock().len()), (7 * LEAST, 1));
+    }
+
+    #[test]
+    fn no_more_is_kept_than_may_be() {
+        let buffers = Buffers::default();
+        let many: Vec<_> = (0..100).map(|_| buffers.take(1 << 20)).collect();
+        drop(many);
+        assert_eq!(buffers.lock().len(), MOST >> 20);
+    }
+}

@@ -169,7 +169,7 @@ impl From<store::Error> for Failure {
 fn map_error(e: MapError) -> (u8, Option<String>) {
     let (code, hint) = match e {
         MapError::NotADataMap => {
-            (FAILED, "give the .selfenc file that 'selfenc encrypt' wrote, or a map of self_encryption that is whole, not the data or a chunk")
+            (FAILED, "give the .selfenc file that 'selfenc encrypt' wrote, or a whole map of self_encryption")
         }
         MapError::NewerVersion(_) => (FAILED, "a newer selfenc wrote it; update this one"),
         MapError::Sealed => (FAILED, "give the key it was sealed with by --key-file"),

@@ -10,7 +10,7 @@ pub const VARIABLE: &str = "SELFENC_KERNELS";
 
 /// A way to compute. All give the same bytes.
 ///
-/// Every function takes one. A path that this CPU lacks is computed as [`Path::Portable`].
+/// Every function takes one. Of a path that this CPU lacks, what it lacks is computed as [`Path::Portable`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Path {
     /// The crates `sha3`, `shake`, `aes` and `cbc`, one message at a time, with whatever they choose.

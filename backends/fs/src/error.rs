@@ -23,7 +23,10 @@ pub(crate) fn failed(op: &'static str, doing: &str, path: &Path, e: io::Error) -
 
 /// The same for a chunk's own file. The message shows the path by the first digits of the name, as a glob.
 pub(crate) fn chunk_failed(op: &'static str, doing: &str, shard: &Path, id: ChunkId, e: io::Error) -> Error {
-    let file = shard.join(format!("{}*", &id.short()[2..]));
+    let digits = id.short();
+    // In a shard, a file is called by what its folder does not say.
+    let named = if shard.ends_with(&digits[..2]) { &digits[2..] } else { &digits[..] };
+    let file = shard.join(format!("{named}*"));
     failed(op, doing, &file, e).with_chunk(id)
 }
 
@@ -72,6 +75,17 @@ mod tests {
         (18, ErrorKind::Other, false),            // EXDEV
         (27, ErrorKind::Full, false),             // EFBIG
     ];
+
+    #[test]
+    fn a_chunk_is_named_by_its_first_digits_in_either_layout() {
+        let id = ChunkId::from_bytes([0xAB; 32]);
+        let told = |folder| {
+            let e = chunk_failed("get", "read", Path::new(folder), id, io::Error::from_raw_os_error(5));
+            e.to_string()
+        };
+        assert!(told("/s/chunks/ab").contains("/s/chunks/ab/ababab*"), "{}", told("/s/chunks/ab"));
+        assert!(told("/s/flat").contains("/s/flat/abababab*"), "{}", told("/s/flat"));
+    }
 
     #[test]
     fn every_errno_has_its_kind() {

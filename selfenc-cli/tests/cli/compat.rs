@@ -7,7 +7,7 @@ use selfenc::compat::{DataMap, Engine, Generation};
 use selfenc::store::OpenMode;
 use selfenc::{EncryptionConfig, FsConfig};
 
-use crate::support::{Home, random};
+use crate::support::{Home, chunk_names, random};
 
 const FLAT: &str = "file:old?layout=flat";
 
@@ -169,6 +169,44 @@ fn conversion_keeps_the_data_and_leaves_the_old_alone() {
     home.ok(&[&to[..], &["--name", "old-file", "--key-file", "key"]].concat());
     let cat = ["cat", "--name", "old-file", "--key-file", "key", "--store", "file:new"];
     assert!(home.ok(&cat).out == input("o34_t10k"));
+}
+
+/// The original's command could not verify, could not decrypt in a stream, and took no notice of `--json`; its chunks
+/// had no bytes to store, and the length it told was that of what was encrypted.
+#[test]
+fn defect_12_the_command_does_what_it_says() {
+    let name = "o36_t10k";
+    let (home, data) = (with_vector(name), input(name));
+    let told = home.json(&["info", "map", "--store", FLAT, "--json"]);
+    assert_eq!((told["bytes"].as_u64(), told["chunks"].as_u64()), (Some(data.len() as u64), Some(3)));
+    let verified = home.json(&["verify", "map", "--store", FLAT, "--json"]);
+    assert_eq!(verified["bytes"], data.len());
+    assert!(home.ok(&["decrypt", "map", "--store", FLAT, "-o", "-"]).out == data, "as a stream");
+    home.ok(&["decrypt", "map", "--store", FLAT, "-o", "back"]);
+    assert!(home.read("back") == data);
+    home.write("data", &data);
+    home.ok(&["encrypt", "data", "--suite", "se2", "--store", "file:again?layout=flat", "-o", "again.map"]);
+    assert!(folder(&home, "again") == folder(&home, "old"), "chunks have their bytes");
+}
+
+/// The original's map lies open, and everybody who has a file has its chunks.
+#[test]
+fn defect_13_what_is_converted_can_be_sealed_and_is_keyed() {
+    let name = "o34_t10k";
+    let (home, data) = (with_vector(name), input(name));
+    home.ok(&["keygen", "-o", "key"]);
+    let convert = |to: &'static str, more: &[&'static str]| {
+        home.ok(&[&["convert", "map", "--store", FLAT, "--to-store", to][..], more].concat());
+    };
+    convert("file:keyed", &["-o", "sealed", "--key-file", "key"]);
+    convert("file:open", &["-o", "public.selfenc", "--public"]);
+    home.fails_with_hint(1, &["cat", "sealed", "--store", "file:keyed"], "is sealed", "--key-file");
+    let cat = ["cat", "sealed", "--store", "file:keyed", "--key-file", "key"];
+    assert!(home.ok(&cat).out == data);
+
+    let names = |store| chunk_names(&home, store).into_iter().collect::<std::collections::BTreeSet<_>>();
+    let (keyed, open) = (names("file:keyed"), names("file:open"));
+    assert!(!keyed.is_empty() && !open.is_empty() && keyed.is_disjoint(&open), "no chunk is everybody's");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use brotli8::enc::{BrotliEncoderParams, StandardAlloc};
 use brotli8::{BrotliDecompressStream, BrotliResult, BrotliState};
 
-use super::recycled;
+use super::recycled::{self, Of};
 use crate::engine::shared::{Buffer, Buffers};
 
 /// What the originals compress with.
@@ -13,13 +13,16 @@ const QUALITY: i32 = 6;
 /// the whole, and chooses how to hash.
 const PIECE: usize = 4096;
 
+/// What is made room for at first where the length is not known, in bytes.
+const LEAST_ROOM: usize = 64 << 10;
+
 /// Everything, even what grows. The defaults of the library count: a window of 2^22, and no hint of the size,
 /// which would choose another way to hash.
-pub(super) fn compress(content: &[u8]) -> Vec<u8> {
+pub(super) fn compress(content: &[u8], of: Of) -> Vec<u8> {
     let params = BrotliEncoderParams { quality: QUALITY, ..Default::default() };
     let mut compressed = Vec::with_capacity(content.len() / 2);
     let (mut input, mut output) = ([0; PIECE], [0; PIECE]);
-    let memory = recycled::allocator();
+    let memory = recycled::allocator(of);
     brotli8::BrotliCompressCustomAlloc(
         &mut &*content,
         &mut compressed,
@@ -34,8 +37,9 @@ pub(super) fn compress(content: &[u8]) -> Vec<u8> {
 
 /// The `len` bytes that the stream holds; `None` if it is anything but one stream of exactly that, with a window of at
 /// most 2^24.
-pub(super) fn decompress(stream: &[u8], len: usize, buffers: &Buffers) -> Option<Buffer> {
-    let mut state = BrotliState::new_strict(recycled::bytes(), recycled::words(), StandardAlloc::default());
+pub(super) fn decompress(stream: &[u8], len: usize, of: Of, buffers: &Buffers) -> Option<Buffer> {
+    let mut state =
+        BrotliState::new_strict(recycled::bytes(of), recycled::words(of), StandardAlloc::default());
     let mut content = buffers.take(len);
     let (mut unread, mut read, mut room, mut written, mut total) = (stream.len(), 0, len, 0, 0);
     let result = BrotliDecompressStream(
@@ -50,6 +54,35 @@ pub(super) fn decompress(stream: &[u8], len: usize, buffers: &Buffers) -> Option
     );
     let done = matches!(result, BrotliResult::ResultSuccess);
     (done && unread == 0 && written == len).then_some(content)
+}
+
+/// What the stream holds, if it is one stream of no more than `most` bytes, with a window of at most 2^24.
+pub(super) fn decompress_unknown(stream: &[u8], most: usize) -> Option<Vec<u8>> {
+    let fresh = StandardAlloc::default;
+    let mut state = BrotliState::new_strict(fresh(), fresh(), fresh());
+    let (mut content, mut unread, mut read, mut written, mut total) = (Vec::new(), stream.len(), 0, 0, 0);
+    loop {
+        content.resize((2 * content.len()).clamp(LEAST_ROOM, most), 0);
+        let mut room = content.len() - written;
+        let result = BrotliDecompressStream(
+            &mut unread,
+            &mut read,
+            stream,
+            &mut room,
+            &mut written,
+            &mut content,
+            &mut total,
+            &mut state,
+        );
+        match result {
+            BrotliResult::ResultSuccess if unread == 0 => {
+                content.truncate(written);
+                return Some(content);
+            }
+            BrotliResult::NeedsMoreOutput if content.len() < most => {}
+            _ => return None,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -90,13 +123,13 @@ mod tests {
         for (seed, len) in (0..).zip(lens) {
             for kind in kinds {
                 let content = kind(seed, len);
-                let compressed = compress(&content);
+                let compressed = compress(&content, Of::Data);
                 assert!(compressed == fresh(&content), "{len} bytes");
-                let back = decompress(&compressed, len, &buffers).unwrap();
+                let back = decompress(&compressed, len, Of::Data, &buffers).unwrap();
                 assert!(back[..] == content, "{len} bytes");
             }
             let content: Vec<u8> = text(len).collect();
-            assert!(compress(&content) == fresh(&content), "{len} bytes of text");
+            assert!(compress(&content, Of::Data) == fresh(&content), "{len} bytes of text");
         }
     }
 }

@@ -1,18 +1,14 @@
 //! One chunk by itself, for programs that fetch chunks in a way of their own.
 
-use std::io::Read;
-
 use bytes::Bytes;
 use futures::stream::{self, StreamExt, TryStreamExt};
 
+use super::brotli;
 use super::cipher::{self, Neighbours};
 use super::generation::Generation;
 use super::map::{DataMap, LEAST_CHUNKS};
 use crate::engine::{CpuPool, Error, MAX_LEN, MapError, Result};
 use crate::store::ChunkId;
-
-/// What a decompressor reads at a time, in bytes.
-const PIECE: usize = 4096;
 
 impl DataMap {
     /// The content of chunk `index`, of what is stored of it, in either generation. The name of what is stored,
@@ -66,12 +62,8 @@ pub fn decrypt_chunk(
     let open = |generation: Generation| {
         let mut data = stored.to_vec();
         let compressed = cipher::decrypt(generation, &neighbours, &mut data)?;
-        let mut content = Vec::new();
-        let longest = u64::from(MAX_LEN);
-        let stream = brotli8::Decompressor::new(compressed, PIECE);
-        stream.take(longest + 1).read_to_end(&mut content).ok()?;
-        let sound = content.len() as u64 <= longest && generation.hash(&content) == neighbours.own;
-        sound.then_some(content)
+        let content = brotli::decompress_unknown(compressed, MAX_LEN as usize)?;
+        (generation.hash(&content) == neighbours.own).then_some(content)
     };
     // The second says itself whether the key is right; the first decrypts anything.
     let content = [Generation::Two, Generation::One].into_iter().find_map(open);

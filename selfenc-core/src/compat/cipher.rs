@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 
 use super::brotli;
 use super::generation::{Digest, Generation};
+use super::recycled::Of;
 use crate::engine::pkcs7;
 use crate::engine::shared::{Buffer, Buffers};
 
@@ -48,7 +49,7 @@ impl Neighbours {
 /// What is stored of this content.
 #[cfg(test)]
 pub(super) fn seal(generation: Generation, neighbours: &Neighbours, content: &[u8]) -> Vec<u8> {
-    let mut data = brotli::compress(content);
+    let mut data = brotli::compress(content, Of::level(neighbours.level));
     encrypt(generation, vec![(neighbours, &mut data)]);
     data
 }
@@ -96,10 +97,12 @@ pub(super) fn decode(
     len: usize,
     buffers: &Buffers,
 ) -> Option<Buffer> {
+    let (of, fresh) = (Of::level(neighbours.level), Buffers::default());
+    let buffers = if of == Of::Data { buffers } else { &fresh };
     let mut data = buffers.take(stored.len());
     data.copy_from_slice(stored);
     let compressed = decrypt(generation, neighbours, &mut data)?;
-    brotli::decompress(compressed, len, buffers)
+    brotli::decompress(compressed, len, of, buffers)
 }
 
 /// The compressed content, not yet compared with anything: in the first generation it may be any bytes.

@@ -9,19 +9,37 @@ use brotli8::{Allocator, CombiningAllocator, SliceWrapper, SliceWrapperMut};
 
 /// In items. What is smaller is fresh.
 const LARGE: usize = 16 << 10;
+/// In items. What is larger is not kept: the compressor's own window is a little above 8 MiB.
+const LARGEST: usize = 9 << 20;
 /// Buffers of one kind that a thread keeps: a window, and the output as it grows.
 const KEPT: usize = 3;
+
+/// Whose content the memory sees.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Of {
+    /// Data: the memory may be used again.
+    Data,
+    /// A data map, which is keys: the memory is fresh, and freed.
+    Map,
+}
+
+impl Of {
+    /// Of the chunks of a map that was shrunk so often; 0 is data.
+    pub(super) fn level(level: u64) -> Self {
+        if level == 0 { Self::Data } else { Self::Map }
+    }
+}
 
 /// The compressor's memory. Its window, its hash table and its output are of buffers that this thread has used
 /// before, with what was in them: like the original in C, whose memory is not cleared either, it reads nothing that
 /// it has not written.
-pub(super) fn allocator() -> impl BrotliAlloc {
+pub(super) fn allocator(of: Of) -> impl BrotliAlloc {
     let fresh = StandardAlloc::default;
     CombiningAllocator::new(
-        bytes(),
+        bytes(of),
         fresh(),
         fresh(),
-        words(),
+        words(of),
         fresh(),
         fresh(),
         fresh(),
@@ -40,21 +58,25 @@ pub(super) fn allocator() -> impl BrotliAlloc {
 }
 
 /// For windows and output.
-pub(super) fn bytes() -> Recycled<u8> {
-    Recycled(PhantomData)
+pub(super) fn bytes(of: Of) -> Recycled<u8> {
+    Recycled { of, items: PhantomData }
 }
 
 /// For tables.
-pub(super) fn words() -> Recycled<u32> {
-    Recycled(PhantomData)
+pub(super) fn words(of: Of) -> Recycled<u32> {
+    Recycled { of, items: PhantomData }
 }
 
-pub(super) struct Recycled<T>(PhantomData<T>);
+pub(super) struct Recycled<T> {
+    of: Of,
+    items: PhantomData<T>,
+}
 
 /// A buffer, of which the first `len` items are in use.
 pub(super) struct Buffer<T: Kept> {
     items: Vec<T>,
     len: usize,
+    of: Of,
 }
 
 /// What there are kept buffers of.
@@ -79,8 +101,9 @@ impl<T: Kept> Allocator<T> for Recycled<T> {
     type AllocatedMemory = Buffer<T>;
 
     fn alloc_cell(&mut self, len: usize) -> Buffer<T> {
-        let used = (len >= LARGE).then(|| T::kept(|kept| take(kept, len))).flatten();
-        Buffer { items: used.unwrap_or_else(|| vec![T::default(); len]), len }
+        let may_be_used = self.of == Of::Data && len >= LARGE;
+        let used = may_be_used.then(|| T::kept(|kept| take(kept, len))).flatten();
+        Buffer { items: used.unwrap_or_else(|| vec![T::default(); len]), len, of: self.of }
     }
 
     fn free_cell(&mut self, buffer: Buffer<T>) {
@@ -97,7 +120,7 @@ fn take<T>(kept: &mut Vec<Vec<T>>, len: usize) -> Option<Vec<T>> {
 
 impl<T: Kept> Drop for Buffer<T> {
     fn drop(&mut self) {
-        if self.items.len() < LARGE {
+        if self.of == Of::Map || !(LARGE..=LARGEST).contains(&self.items.len()) {
             return;
         }
         let items = std::mem::take(&mut self.items);
@@ -112,7 +135,7 @@ impl<T: Kept> Drop for Buffer<T> {
 
 impl<T: Kept> Default for Buffer<T> {
     fn default() -> Self {
-        Self { items: Vec::new(), len: 0 }
+        Self { items: Vec::new(), len: 0, of: Of::Data }
     }
 }
 
@@ -134,7 +157,7 @@ mod tests {
 
     #[test]
     fn a_large_buffer_comes_back_as_it_was_and_only_the_largest_are_kept() {
-        let mut recycled = words();
+        let mut recycled = words(Of::Data);
         let mut first = recycled.alloc_cell(LARGE);
         first.slice_mut().fill(7);
         recycled.free_cell(first);
@@ -146,6 +169,8 @@ mod tests {
 
         let many: Vec<_> = (1..=10).map(|n| recycled.alloc_cell(n * LARGE)).collect();
         drop(many);
+        drop(words(Of::Map).alloc_cell(20 * LARGE));
+        drop(recycled.alloc_cell(LARGEST + 1));
         let lens = u32::kept(|kept| kept.iter().map(Vec::len).collect::<Vec<_>>());
         assert_eq!(lens, [10 * LARGE, 9 * LARGE, 8 * LARGE]);
     }

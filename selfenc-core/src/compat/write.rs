@@ -8,6 +8,7 @@ use super::brotli;
 use super::cipher::{self, Neighbours};
 use super::generation::{Digest, Generation};
 use super::map::{ChunkInfo, LEAST_CHUNKS};
+use super::recycled::Of;
 use crate::engine::shared::{
     Budget, Chunk, ChunkSource, Cutter, HEADER, Meter, Permit, Secret, Sink, batches, one_by_one,
 };
@@ -84,10 +85,10 @@ impl Writer<'_> {
     }
 
     async fn seal(&self, chunks: Result<Vec<Bound>>) -> Result<Vec<Sealed>> {
-        let (generation, chunks) = (self.generation, chunks?);
+        let (generation, of, chunks) = (self.generation, Of::level(self.level), chunks?);
         let seal_all = move || {
             // Compressing takes long: the pool's other threads help, each with a chunk.
-            let compress = |(hashed, _): &Bound| brotli::compress(&hashed.chunk.buffer[HEADER..]);
+            let compress = |(hashed, _): &Bound| brotli::compress(&hashed.chunk.buffer[HEADER..], of);
             let mut stored: Vec<_> = chunks.par_iter().map(compress).collect();
             let neighbours = chunks.iter().map(|(_, neighbours)| neighbours);
             cipher::encrypt(generation, neighbours.zip(&mut stored).collect());

@@ -11,6 +11,9 @@ use super::error::{Error, Result};
 #[derive(Clone)]
 pub struct CpuPool(Arc<Inner>);
 
+/// Of each thread, in bytes; only what is used takes memory.
+const STACK: usize = 16 << 20;
+
 struct Inner {
     threads: rayon::ThreadPool,
     buffers: Buffers,
@@ -29,6 +32,8 @@ impl CpuPool {
         Self::check(threads)?;
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(threads)
+            // Jobs wait for others on their own thread, which may take up a further one meanwhile.
+            .stack_size(STACK)
             .thread_name(|index| format!("selfenc-cpu-{index}"))
             .build()
             .map_err(|e| Error::system("threads", e))?;

@@ -3,6 +3,7 @@ use std::panic::resume_unwind;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
+use tokio::runtime::Handle;
 
 use crate::store::{
     Capabilities, ChunkId, ChunkMeta, ChunkStore, Error, ErrorKind, Expect, PutOutcome, Result, Root,
@@ -58,13 +59,14 @@ pub(super) async fn matches(check: Check, id: ChunkId, data: &Bytes) -> bool {
     aside(data.len(), move || check(id, &shared)).await
 }
 
-/// Runs `work`, which hashes or copies `len` bytes: here if they are few, else on a blocking thread.
+/// Runs `work`, which hashes or copies `len` bytes: here if they are few or there is no executor, else on
+/// a blocking thread.
 pub(super) async fn aside<T, F>(len: usize, work: F) -> T
 where
     T: Send + 'static,
     F: Fn() -> T + Clone + Send + 'static,
 {
-    if len <= IN_PLACE {
+    if len <= IN_PLACE || Handle::try_current().is_err() {
         return work();
     }
     match tokio::task::spawn_blocking(work.clone()).await {

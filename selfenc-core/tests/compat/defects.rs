@@ -1,5 +1,6 @@
 //! The defects of the originals, by the number they have in the description of the formats, where they are not
-//! in another file: 2, 3 and 11 in `maps.rs`, 5 and 6 in `damage.rs`, 14 in `original.rs`.
+//! in another file: 2 and 3 in `maps.rs`, 5 and 6 in `damage.rs`, 14 in `original.rs`. Those of its functions (5 to
+//! 11, 14, 15) are in the facade's tests, those of its command and of its maps (12, 13) in the command's.
 
 use std::time::Duration;
 

@@ -26,7 +26,7 @@ fn same(ours: &DataMap, theirs: &Map) {
 /// The counts of 1 modulo 256 too, of which the releases since 0.32 read a map of garbage (defect 2), and a
 /// child in the form of 0.31, which they drop (defect 3).
 #[test]
-fn every_form_of_every_length_is_told() {
+fn defects_2_and_3_every_form_of_every_length_is_told() {
     for chunks in [3, 4, 255, 256, 257, 258, 512, 513, 514, 769, 1025] {
         let root = model(chunks, None);
         let shrunk = Map { child: Some(2), ..root.clone() };

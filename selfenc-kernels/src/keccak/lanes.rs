@@ -36,15 +36,17 @@ pub(super) fn hash<K: Kernel<N>, const N: usize, const OUT: usize>(
         }
         let count = absorb(kernel, &mut state, &lanes);
         for (at, slot) in lanes.iter_mut().enumerate() {
-            if slot.as_mut().is_some_and(|lane| lane.advance(count))
-                && let Some(lane) = slot.take()
+            if let Some(lane) = slot
+                && lane.advance(count)
             {
-                outputs[lane.index] = scalar::squeeze(&take(&mut state, at));
+                scalar::squeeze(&take(&mut state, at), &mut outputs[lane.index]);
+                // In its place, so that its buffer is wiped there.
+                *slot = None;
             }
         }
     }
     for (at, slot) in lanes.iter_mut().enumerate() {
-        if let Some(mut lane) = slot.take() {
+        if let Some(lane) = slot {
             let mut state = take(&mut state, at);
             loop {
                 let blocks = lane.pending();
@@ -54,14 +56,15 @@ pub(super) fn hash<K: Kernel<N>, const N: usize, const OUT: usize>(
                     break;
                 }
             }
-            outputs[lane.index] = scalar::squeeze(&state);
+            scalar::squeeze(&state, &mut outputs[lane.index]);
+            *slot = None;
         }
     }
     outputs
 }
 
 /// Absorbs as many blocks as each lane in use has, and says how many. A lane without a message
-/// absorbs another's; whoever comes next into it clears the state.
+/// absorbs another's: there are such only when no message is left that could come into it.
 fn absorb<K: Kernel<N>, const N: usize>(
     kernel: &K,
     state: &mut State<N>,

@@ -36,8 +36,7 @@ pub(super) fn absorb(state: &mut [u64; 25], blocks: &[Block]) {
 }
 
 /// The output of a state that has absorbed its last block.
-pub(super) fn squeeze<const OUT: usize>(state: &[u64; 25]) -> [u8; OUT] {
-    let mut output = [0; OUT];
+pub(super) fn squeeze(state: &[u64; 25], output: &mut [u8]) {
     let mut state = Zeroizing::new(*state);
     for (nth, block) in output.chunks_mut(RATE).enumerate() {
         if nth > 0 {
@@ -47,5 +46,4 @@ pub(super) fn squeeze<const OUT: usize>(state: &[u64; 25]) -> [u8; OUT] {
             bytes.copy_from_slice(&word.to_le_bytes()[..bytes.len()]);
         }
     }
-    output
 }

@@ -7,7 +7,6 @@ use tokio::runtime::Handle;
 
 use super::bare::{Bare, PutGet};
 use super::error::{Error, Result};
-use super::memory::CacheConfig;
 use crate::store::{self, Backend, ChunkId, ErrorKind, StoreInfo, off_the_executor};
 use crate::{Bytes, async_trait};
 
@@ -91,69 +90,84 @@ impl ChunkInfo {
 /// # }
 /// ```
 #[derive(Clone, Debug)]
-pub struct AnyStore {
-    store: Arc<dyn store::ChunkStore>,
-    needs_runtime: bool,
+pub struct AnyStore(Kind);
+
+#[derive(Clone, Debug)]
+enum Kind {
+    /// The caller's own, for calls that block their thread and for such as must not.
+    Own { on_the_spot: Arc<dyn store::ChunkStore>, off_the_executor: Arc<dyn store::ChunkStore> },
+    /// Of this crate, which may count on the runtime of tokio.
+    Ours(Arc<dyn store::ChunkStore>),
 }
 
 impl AnyStore {
-    /// With a cache in front of it, of chunks as they are stored.
-    pub(super) fn cached(self, bytes: u64, cache: CacheConfig) -> Self {
-        let cache =
-            crate::wrap::Cache::new(self.store, bytes).with_max_entries(cache.capacity).with_ttl(cache.ttl);
-        Self { store: Arc::new(cache), ..self }
-    }
-
-    /// Whether it is of this crate, and may count on the runtime of tokio.
-    pub(super) fn needs_runtime(&self) -> bool {
-        self.needs_runtime
-    }
-
+    /// For async programs.
     pub(super) fn into_store(self) -> Arc<dyn store::ChunkStore> {
-        self.store
+        match self.0 {
+            Kind::Own { off_the_executor, .. } => off_the_executor,
+            Kind::Ours(store) => store,
+        }
+    }
+
+    /// For a call that blocks its thread, if that can drive it: a store of this crate wants a runtime.
+    pub(super) fn on_the_spot(&self) -> Option<Arc<dyn store::ChunkStore>> {
+        match &self.0 {
+            Kind::Own { on_the_spot, .. } => Some(Arc::clone(on_the_spot)),
+            Kind::Ours(_) => None,
+        }
     }
 }
 
 impl<S: ChunkStore + Send + Sync + 'static> From<S> for AnyStore {
     fn from(store: S) -> Self {
-        Self { store: Arc::new(Bare(Own(Arc::new(RwLock::new(store))))), needs_runtime: false }
+        let store = Arc::new(RwLock::new(store));
+        let own = |on_the_spot| Arc::new(Bare(Own { store: Arc::clone(&store), on_the_spot }));
+        Self(Kind::Own { on_the_spot: own(true), off_the_executor: own(false) })
     }
 }
 
 impl From<Arc<dyn Backend>> for AnyStore {
     fn from(store: Arc<dyn Backend>) -> Self {
-        Self { store, needs_runtime: true }
+        Self(Kind::Ours(store))
     }
 }
 
 impl From<Arc<dyn store::ChunkStore>> for AnyStore {
     fn from(store: Arc<dyn store::ChunkStore>) -> Self {
-        Self { store, needs_runtime: true }
+        Self(Kind::Ours(store))
     }
 }
 
 impl<S: store::ChunkStore> From<Arc<S>> for AnyStore {
     fn from(store: Arc<S>) -> Self {
-        Self { store, needs_runtime: true }
+        Self(Kind::Ours(store))
     }
 }
 
 /// A store of the caller's own as one of ours.
-struct Own<S>(Arc<RwLock<S>>);
+struct Own<S> {
+    store: Arc<RwLock<S>>,
+    on_the_spot: bool,
+}
 
 impl<S: ChunkStore + Send + Sync + 'static> Own<S> {
-    /// Off the executor if there is one.
+    /// On this thread, if it is blocked anyway or there is no executor; else on another one.
     async fn call<T: Send + 'static>(
         &self,
         op: &'static str,
         call: impl FnOnce(&RwLock<S>) -> store::Result<T> + Send + 'static,
     ) -> store::Result<T> {
-        if Handle::try_current().is_err() {
-            return call(&self.0);
+        if self.on_the_spot || Handle::try_current().is_err() {
+            return call(&self.store);
         }
-        let store = Arc::clone(&self.0);
+        let store = Arc::clone(&self.store);
         off_the_executor(op, move || call(&store)).await
     }
+}
+
+/// Nobody knows how far a call came that panicked.
+fn poisoned<T>(op: &'static str) -> impl FnOnce(PoisonError<T>) -> store::Error {
+    move |_| store::Error::new(ErrorKind::Closed, op, "an earlier call of the store has panicked")
 }
 
 fn failed(op: &'static str, id: ChunkId, e: Error) -> store::Error {
@@ -168,7 +182,7 @@ impl<S: ChunkStore + Send + Sync + 'static> PutGet for Own<S> {
 
     async fn put(&self, id: ChunkId, data: Bytes) -> store::Result<()> {
         let put = move |store: &RwLock<S>| {
-            let mut store = store.write().unwrap_or_else(PoisonError::into_inner);
+            let mut store = store.write().map_err(poisoned("put"))?;
             let found = ChunkId::from_bytes(store.store(&data).map_err(|e| failed("put", id, e))?.hash);
             if found == id {
                 return Ok(());
@@ -181,7 +195,7 @@ impl<S: ChunkStore + Send + Sync + 'static> PutGet for Own<S> {
 
     async fn get(&self, id: ChunkId) -> store::Result<Option<Bytes>> {
         let get = move |store: &RwLock<S>| {
-            let store = store.read().unwrap_or_else(PoisonError::into_inner);
+            let store = store.read().map_err(poisoned("get"))?;
             match store.retrieve(&ChunkInfo { hash: *id.as_bytes() }) {
                 Ok(data) => Ok(Some(Bytes::from(data))),
                 Err(Error::InvalidData(_)) => Ok(None),

@@ -35,6 +35,9 @@ use crate::{Bytes, CpuPool, DataMap, EncryptionConfig, Scope};
 #[derive(Debug)]
 pub struct SelfEncryptor<What = Plain>(What);
 
+/// Why there is no cache.
+pub(super) const ENCRYPTING: &str = "encrypting reads nothing back";
+
 /// A [`SelfEncryptor`] that has data, and encrypts it.
 pub struct Plain {
     data: Bytes,
@@ -86,9 +89,12 @@ impl SelfEncryptor {
     /// ```
     ///
     /// # Errors
-    /// [`Error::InvalidConfig`](super::error::Error::InvalidConfig) naming the setting and its range.
+    /// [`Error::InvalidConfig`](super::error::Error::InvalidConfig) naming the setting and its range;
+    /// [`Error::Unsupported`](super::error::Error::Unsupported) for a cache: nothing is read back.
     pub fn with_config(data: impl Into<Bytes>, config: EncryptionConfig) -> Result<Self> {
-        Ok(Self::from_setup(data.into(), Setup::new(config)?))
+        let setup = Setup::new(config)?;
+        setup.refuse_cache(ENCRYPTING)?;
+        Ok(Self::from_setup(data.into(), setup))
     }
 
     /// With a store that the chunks go to as well: a [`ChunkStore`](super::ChunkStore) of your own, or any store
@@ -105,7 +111,7 @@ impl SelfEncryptor {
     /// # Errors
     /// None today.
     pub fn store_in(mut self, store: impl Into<AnyStore>) -> Result<Self> {
-        self.0.store = Some(self.0.setup.store(store.into()));
+        self.0.store = Some(store.into());
         Ok(self)
     }
 
@@ -127,7 +133,7 @@ impl SelfEncryptor {
     /// # Errors
     /// [`Error::ChunkStore`](super::error::Error::ChunkStore) as the store fails;
     /// [`Error::Unsupported`](super::error::Error::Unsupported) if the configuration has keys and no key store was
-    /// given, or a cache and no store.
+    /// given.
     pub fn encrypt(&self) -> Result<(DataMap, Vec<Chunk>)> {
         self.0.setup.check_keys(None)?;
         self.0.encrypt()
@@ -200,17 +206,17 @@ impl SelfEncryptor<Encrypted> {
 impl Plain {
     fn encrypt(&self) -> Result<(DataMap, Vec<Chunk>)> {
         let Self { data, setup, store } = self;
-        setup.check_cache(store.is_some())?;
         let held = Held::up_to(u64::MAX);
         let engine = &setup.engine;
-        let map = match store {
-            Some(store) if store.needs_runtime() => {
+        let on_the_spot = store.as_ref().map(AnyStore::on_the_spot);
+        let map = match (store, on_the_spot) {
+            (Some(store), Some(None)) => {
                 let engine = blocking::Engine::from_engine(engine.clone())?;
                 let store = held.before(Some(store.clone().into_store()));
                 engine.write_bytes(store, &Scope::Public, data)?.map
             }
-            store => {
-                let store = held.before(store.clone().map(AnyStore::into_store));
+            (_, on_the_spot) => {
+                let store = held.before(on_the_spot.flatten());
                 wait(engine.write_bytes(store, &Scope::Public, data))?.map
             }
         };

@@ -8,7 +8,7 @@ use futures::TryStreamExt;
 use super::bare::{Bare, PutGet};
 use super::chunk::Chunk;
 use crate::store::{ChunkId, ChunkStore, Error, ErrorKind, Result, StoreInfo};
-use crate::{Bytes, DataMap, Engine, async_trait};
+use crate::{Bytes, DataMap, Engine, async_trait, name_matches};
 
 /// Chunks in memory, up to so many bytes, or their names alone. Clones are the same.
 #[derive(Clone)]
@@ -41,7 +41,15 @@ impl Held {
     /// What there is already.
     pub(super) fn of(chunks: impl IntoIterator<Item = Chunk>) -> Self {
         let held = Self::up_to(u64::MAX);
-        chunks.into_iter().for_each(|chunk| held.lock().keep(chunk.name, chunk.content));
+        for Chunk { name, content } in chunks {
+            let mut chunks = held.lock();
+            // Of two with one name, the one that is what its name says.
+            let better =
+                chunks.by_name.get(&name).is_none_or(|first| *first != content && !name_matches(name, first));
+            if better {
+                chunks.keep(name, content);
+            }
+        }
         held
     }
 
@@ -53,6 +61,11 @@ impl Held {
     /// Whether there was more than it may hold.
     pub(super) fn is_over(&self) -> bool {
         self.lock().over
+    }
+
+    /// The name of each chunk, in the order in which they were stored.
+    pub(super) fn as_they_came(&self) -> Vec<ChunkId> {
+        self.lock().names.clone()
     }
 
     /// The name of each chunk once: those of the data in its order, then those of the map, which `store` has.

@@ -22,14 +22,14 @@
 //! # async fn main() -> selfenc::classic::error::Result<()> {
 //!
 //! let limits = MemoryConfig { max_chunk_cache: 16 << 20, max_total_memory: 128 << 20 };
-//! let cache = CacheConfig { capacity: 100, ttl: Duration::from_secs(600) };
-//! let config = EncryptionConfig::new().with_memory(limits).with_cache(cache);
-//!
-//! // Chunks on their way to the store, and from it, go by way of a cache of a hundred.
+//! let config = EncryptionConfig::new().with_memory(limits);
 //! let store = selfenc::classic::AnyStore::from(Shelf::default());
-//! let (data_map, _) =
-//!     SelfEncryptor::with_config(vec![7; 5_000_000], config.clone())?.store_in(store.clone())?.encrypt()?;
-//! let mut data = StreamDecryptor::from_data_map(data_map)?.with_config(config)?.with_store(store)?;
+//! let encryptor = SelfEncryptor::with_config(vec![7; 5_000_000], config.clone())?;
+//! let (data_map, _) = encryptor.store_in(store.clone())?.encrypt()?;
+//!
+//! // A hundred chunks, and ten minutes: equal chunks are retrieved once.
+//! let cached = config.with_cache(CacheConfig { capacity: 100, ttl: Duration::from_secs(600) });
+//! let mut data = StreamDecryptor::from_data_map(data_map)?.with_config(cached)?.with_store(store)?;
 //! let mut len = 0;
 //! while let Some(piece) = data.next().await {
 //!     len += piece?.len();

@@ -1,10 +1,13 @@
 //! What the objects of this module work with: an engine, and the settings that are not an engine's.
 
-use super::chunk_store::AnyStore;
+use std::sync::Arc;
+
 use super::error::{Error, Result};
 use super::functions::SelfEncryption;
 use super::keys::{KeyConfig, KeyStore};
 use super::memory::CacheConfig;
+use crate::store::ChunkStore;
+use crate::wrap::Cache;
 use crate::{CpuPool, EncryptionConfig, Engine};
 
 #[derive(Clone, Debug)]
@@ -32,33 +35,32 @@ impl Setup {
         Ok(Self { engine: Engine::with_pool(config, pool.clone())?, pool, cache, keys })
     }
 
-    /// An engine that leaves half of the memory to others, as far as one can do with that.
-    pub(super) fn engine_of_half_the_memory(&self) -> Result<Engine> {
-        let config = self.engine.config().clone();
-        let half = config.memory_budget() / 2;
-        let config = config.with_memory_budget(half);
-        match config.check_budget() {
-            Ok(()) => Ok(Engine::with_pool(config, self.pool.clone())?),
-            Err(_) => Ok(self.engine.clone()),
-        }
+    /// An engine that leaves memory to chunks that are held, half of it if it can; and how many bytes it leaves.
+    pub(super) fn sharing_memory(&self) -> Result<(Engine, u64)> {
+        let budget = self.engine.config().memory_budget();
+        let config = |memory| self.engine.config().clone().with_memory_budget(memory);
+        let memory = match config(budget / 2).check_budget() {
+            Err(crate::Error::BudgetTooSmall { needed, .. }) => needed.min(budget),
+            _ => budget / 2,
+        };
+        Ok((Engine::with_pool(config(memory), self.pool.clone())?, budget - memory))
     }
 
-    /// The store, in its cache if there is to be one.
-    pub(super) fn store(&self, store: AnyStore) -> AnyStore {
+    /// The store to read from, in its cache if there is to be one.
+    pub(super) fn reading(&self, store: Arc<dyn ChunkStore>) -> Arc<dyn ChunkStore> {
+        let Some(CacheConfig { capacity, ttl }) = self.cache else { return store };
+        let bytes = self.engine.config().chunk_cache();
+        Arc::new(Cache::new(store, bytes).with_max_entries(capacity).with_ttl(ttl))
+    }
+
+    /// Checks that there is no cache where none would be of use.
+    pub(super) fn refuse_cache(&self, why: &str) -> Result<()> {
         match self.cache {
-            Some(cache) => store.cached(self.engine.config().chunk_cache(), cache),
-            None => store,
+            Some(_) => {
+                Err(Error::Unsupported(format!("cache: {why}; it is for a StreamDecryptor with a store")))
+            }
+            None => Ok(()),
         }
-    }
-
-    /// Checks that there is a store for the cache.
-    pub(super) fn check_cache(&self, has_store: bool) -> Result<()> {
-        if self.cache.is_some() && !has_store {
-            return Err(Error::Unsupported(
-                "cache: there is no store to put it in front of; give one".into(),
-            ));
-        }
-        Ok(())
     }
 
     /// Checks that the key store, or its absence, is what the settings ask for.

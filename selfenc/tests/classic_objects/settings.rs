@@ -91,15 +91,38 @@ fn keys_want_a_key_store_of_their_settings() {
 }
 
 #[tokio::test]
-async fn a_cache_wants_a_store() {
+async fn a_cache_is_for_reading_from_a_store() {
     let config = small().with_cache(CACHE);
-    let encryptor = SelfEncryptor::with_config(vec![7; 10_000], config.clone()).unwrap();
-    assert!(matches!(encryptor.encrypt(), Err(Error::Unsupported(message)) if message.contains("cache")));
-    let mut streamed = StreamEncryptor::new(config.clone()).unwrap();
-    assert!(matches!(streamed.write(b"x").await, Err(Error::Unsupported(_))));
+    let is_refused = |e: &Error| matches!(e, Error::Unsupported(message) if message.contains("cache"));
+    assert!(is_refused(&SelfEncryptor::with_config(vec![7; 10_000], config.clone()).unwrap_err()));
+    assert!(is_refused(&StreamEncryptor::new(config.clone()).unwrap_err()));
     let (map, chunks) = SelfEncryptor::new(vec![7; 10_000]).unwrap().encrypt().unwrap();
-    let read = StreamDecryptor::from_data_map(map).unwrap().with_config(config).unwrap();
-    assert!(matches!(read.with_chunks(chunks), Err(Error::Unsupported(_))));
+    let (inline, _) = SelfEncryptor::new("x").unwrap().encrypt().unwrap();
+    let read = |map| StreamDecryptor::from_data_map(map).unwrap();
+    for mut read in [
+        read(map.clone()).with_config(config.clone()).unwrap().with_chunks(chunks.clone()).unwrap(),
+        read(map).with_chunks(chunks).unwrap().with_config(config.clone()).unwrap(),
+        read(inline).with_config(config).unwrap(),
+    ] {
+        assert!(is_refused(&read.next().await.unwrap().unwrap_err()));
+        assert!(read.next().await.is_none());
+    }
+}
+
+/// Its chunks are large enough to be copied aside, where there is an executor.
+#[test]
+fn a_cache_needs_no_runtime() {
+    let shelf = Shelf::default();
+    let large = EncryptionConfig::new().with_chunk_size(1 << 20);
+    let encryptor = SelfEncryptor::with_config(random(1, 3 << 20), large.clone().with_verify_present(true));
+    let (map, _) = encryptor.unwrap().store_in(shelf.clone()).unwrap().encrypt().unwrap();
+    let read = StreamDecryptor::from_data_map(map).unwrap().with_store(shelf).unwrap();
+    let mut read = read.with_config(large.with_cache(CACHE)).unwrap();
+    let mut len = 0;
+    while let Some(piece) = futures::executor::block_on(read.next()) {
+        len += piece.unwrap().len();
+    }
+    assert_eq!(len, 3 << 20);
 }
 
 /// Ten equal chunks, read one after another.
@@ -116,8 +139,9 @@ async fn a_cache_answers_until_its_time_is_up() {
         [(once.clone(), 10), (once.clone().with_cache(CACHE), 1), (once.clone().with_cache(brief), 10)]
     {
         let before = shelf.retrieved.load(std::sync::atomic::Ordering::SeqCst);
-        let read = StreamDecryptor::from_data_map(map.clone()).unwrap().with_config(config).unwrap();
-        let mut read = read.with_store(shelf.clone()).unwrap();
+        // In either order.
+        let read = StreamDecryptor::from_data_map(map.clone()).unwrap().with_store(shelf.clone()).unwrap();
+        let mut read = read.with_config(config).unwrap();
         let mut len = 0;
         while let Some(piece) = read.next().await {
             len += piece.unwrap().len();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use selfenc::classic::error::Error;
 use selfenc::classic::streaming::StreamDecryptor;
 use selfenc::classic::{AnyStore, ChunkInfo, SelfEncryptor};
-use selfenc::store::{Backend, ChunkStore, ChunkStoreExt, OpenMode};
+use selfenc::store::{Backend, ChunkStore, OpenMode};
 use selfenc::{DataMap, EncryptionConfig, MemoryStore, Suite};
 
 use super::{Shelf, Wrong, random, small};
@@ -45,6 +45,45 @@ async fn a_store_of_ones_own_works_inside_a_runtime_too() {
     let (map, chunks) = encrypt(shelf.clone()).unwrap();
     assert_eq!(chunks, shelf.len());
     assert_eq!(decrypt(map, shelf).await.unwrap(), random(1, 50_000));
+}
+
+/// Its thread waits for it anyway: another one, which all others like it may hold, is not needed.
+#[test]
+fn many_at_once_on_few_blocking_threads_go_on() {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .max_blocking_threads(1)
+        .enable_time()
+        .build();
+    runtime.unwrap().block_on(async {
+        let both = [(); 2].map(|()| tokio::task::spawn_blocking(|| encrypt(Shelf::default()).map(drop)));
+        for one in both {
+            tokio::time::timeout(std::time::Duration::from_secs(60), one).await.unwrap().unwrap().unwrap();
+        }
+    });
+}
+
+/// A store whose first call panics.
+struct Fragile(bool);
+
+impl selfenc::classic::ChunkStore for Fragile {
+    fn store(&mut self, data: &[u8]) -> Result<ChunkInfo, Error> {
+        assert!(std::mem::replace(&mut self.0, true), "on purpose");
+        Ok(ChunkInfo::of(data))
+    }
+
+    fn retrieve(&self, _: &ChunkInfo) -> Result<Vec<u8>, Error> {
+        Err(Error::InvalidData("there is nothing".into()))
+    }
+}
+
+#[test]
+fn a_store_that_panicked_is_not_used_again() {
+    let store = AnyStore::from(Fragile(false));
+    let other = store.clone();
+    let first = std::thread::spawn(move || encrypt(other).map(drop)).join();
+    assert!(first.is_err());
+    assert!(encrypt(store).unwrap_err().to_string().contains("panicked"));
 }
 
 #[tokio::test]
@@ -111,5 +150,4 @@ fn files_are_written_outside_a_runtime_and_refused_inside() {
     let (map, _) = encrypt(Arc::clone(&store)).unwrap();
     let first = runtime.block_on(decrypt(map, Arc::clone(&store))).unwrap();
     assert_eq!(first, random(1, 50_000));
-    assert!(runtime.block_on(store.contains(selfenc::store::ChunkId::from_bytes([0; 32]))).is_ok());
 }

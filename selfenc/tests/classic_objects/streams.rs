@@ -160,18 +160,58 @@ async fn a_store_that_fails_ends_it_and_says_why() {
     assert!(failed.to_string().contains("the shelf is full"));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_that_is_dropped_stops() {
-    let shelf = Shelf::default();
-    let mut encryptor = StreamEncryptor::new(small()).unwrap().with_store(shelf.clone()).unwrap();
-    encryptor.write(&random(6, 200 << 10)).await.unwrap();
+    let gate = Gate::default();
+    let mut encryptor = StreamEncryptor::new(small()).unwrap().with_store(gate.clone()).unwrap();
+    // The store holds it up, and the budget is large enough for all of it to be taken.
+    timeout(LONG, encryptor.write(&random(6, 200 << 10))).await.unwrap().unwrap();
+    sleep(Duration::from_millis(300)).await;
     drop(encryptor);
-    let mut before = usize::MAX;
-    while shelf.len() != before {
-        before = shelf.len();
-        sleep(Duration::from_millis(200)).await;
+    gate.open.notify_one();
+    sleep(Duration::from_millis(1000)).await;
+    // Those that had begun.
+    assert!(gate.shelf.len() <= 17, "{} chunks of 200", gate.shelf.len());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_write_that_was_dropped_gives_no_map() {
+    let gate = Gate::default();
+    let config = EncryptionConfig::new().with_memory_budget(16 << 20);
+    let mut encryptor = StreamEncryptor::new(config).unwrap().with_store(gate.clone()).unwrap();
+    let data = random(7, 32 << 20);
+    assert!(
+        timeout(Duration::from_millis(500), encryptor.write(&data)).await.is_err(),
+        "it waits for the store"
+    );
+    gate.open.notify_one();
+    assert!(matches!(encryptor.write(b"x").await, Err(Error::Unsupported(m)) if m.contains("dropped call")));
+    assert!(encryptor.finalize().await.is_err());
+}
+
+/// A store that gives nothing back.
+struct WriteOnly(Shelf);
+
+impl ChunkStore for WriteOnly {
+    fn store(&mut self, data: &[u8]) -> Result<ChunkInfo, Error> {
+        self.0.store(data)
     }
-    assert_eq!(shelf.len(), shelf.stored.load(Ordering::SeqCst), "whole chunks, if any");
+
+    fn retrieve(&self, _: &ChunkInfo) -> Result<Vec<u8>, Error> {
+        Err(Error::chunk_store("write only"))
+    }
+}
+
+#[tokio::test]
+async fn a_map_is_not_lost_for_the_order_of_names() {
+    let shelf = Shelf::default();
+    let mut encryptor = StreamEncryptor::new(small()).unwrap().with_store(WriteOnly(shelf.clone())).unwrap();
+    let data = random(8, 800 << 10);
+    encryptor.write(&data).await.unwrap();
+    let (map, names) = encryptor.finalize().await.unwrap();
+    assert!(names.len() > 800 && names.len() == shelf.len());
+    let read = StreamDecryptor::from_data_map(map).unwrap().with_store(shelf).unwrap();
+    assert_eq!(read.map(Result::unwrap).collect::<Vec<_>>().await.concat(), data);
 }
 
 #[tokio::test]
@@ -184,6 +224,9 @@ async fn a_store_comes_first_and_a_source_is_needed() {
     let mut read = StreamDecryptor::from_data_map(map.clone()).unwrap();
     assert!(matches!(read.next().await, Some(Err(Error::NoSource))));
     assert!(read.next().await.is_none());
+    let mut begun = StreamDecryptor::from_data_map(map.clone()).unwrap().with_chunks(chunks.clone()).unwrap();
+    begun.next().await.unwrap().unwrap();
+    assert!(matches!(begun.with_store(Shelf::default()), Err(Error::Unsupported(_))));
     let read = StreamDecryptor::from_data_map(map.clone()).unwrap().with_chunks(chunks).unwrap();
     assert_eq!(read.map(Result::unwrap).collect::<Vec<_>>().await.concat(), vec![7; 10_000]);
 

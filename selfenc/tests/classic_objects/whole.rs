@@ -58,6 +58,11 @@ fn a_missing_or_damaged_chunk_is_invalid_data_and_named() {
         change(&mut chunks);
         SelfEncryptor::from_data_map(map.clone(), chunks).unwrap().decrypt().unwrap_err()
     };
+    let bad = Chunk { content: Bytes::from(vec![0; 100]), ..chunks[7].clone() };
+    for both in [[&[bad.clone()][..], &chunks].concat(), [&chunks[..], &[bad]].concat()] {
+        let found = SelfEncryptor::from_data_map(map.clone(), both).unwrap().decrypt().unwrap();
+        assert_eq!(found, random(4, 50_000), "of two, the right one counts");
+    }
     let name = chunks[7].name.short().to_string();
     let missing = spoilt(|chunks| drop(chunks.remove(7)));
     let damaged = spoilt(|chunks| chunks[7].content = Bytes::from(vec![0; chunks[7].content.len()]));
@@ -78,14 +83,8 @@ fn it_works_inside_a_runtime_of_any_kind() {
 }
 
 #[test]
-fn a_pool_is_shared_with_the_engine() {
-    let pool = CpuPool::new(2).unwrap();
-    let data = random(5, 3_000_000);
-    let engine = Engine::with_pool(EncryptionConfig::new(), pool.clone()).unwrap();
-    drop(engine);
-    let (map, chunks) = ParallelEncryptor::with_pool(data.clone(), pool).unwrap().encrypt().unwrap();
-    assert_eq!(SelfEncryptor::from_data_map(map, chunks).unwrap().decrypt().unwrap(), data);
-    assert!(ParallelEncryptor::with_pool(data, WorkerPool::new(1 << 40)).is_err());
+fn a_pool_of_too_many_threads_is_refused() {
+    assert!(ParallelEncryptor::with_pool("x", WorkerPool::new(1 << 40)).is_err());
 }
 
 /// The threads of this process that hash and encrypt.
@@ -117,4 +116,16 @@ fn clones_of_a_pool_have_its_threads_and_no_more() {
         (0..4).map(|i| ParallelEncryptor::with_pool(random(i, 100_000), pool.clone()).unwrap()).collect();
     encryptors.iter().for_each(|encryptor| drop(encryptor.encrypt().unwrap()));
     assert_eq!(cpu_threads(), 3);
+
+    // Those of an engine are the same too.
+    let shared = CpuPool::new(2).unwrap();
+    let engine = Engine::with_pool(EncryptionConfig::new(), shared.clone()).unwrap();
+    let engine = selfenc::blocking::Engine::from_engine(engine).unwrap();
+    let data = random(5, 3_000_000);
+    let store = Arc::new(MemoryStore::new());
+    let map = engine.write_bytes(store, &PUBLIC, &data).unwrap().map;
+    let (other, chunks) = ParallelEncryptor::with_pool(data.clone(), shared).unwrap().encrypt().unwrap();
+    assert_eq!(cpu_threads(), 5);
+    assert_eq!(*map.to_secret_bytes(), *other.to_secret_bytes());
+    assert_eq!(SelfEncryptor::from_data_map(other, chunks).unwrap().decrypt().unwrap(), data);
 }

@@ -189,7 +189,10 @@ impl Reader {
                     // Two entries of one content and two lengths: this one is wrong, and says so when opened.
                     data = open().await?;
                 }
-                Ok(slice(&data, info.offset, &range))
+                let piece = slice(&data, info.offset, &range);
+                // A few bytes that somebody keeps should not keep a chunk.
+                let few = piece.len() < data.len() / 4;
+                Ok(if few { Bytes::copy_from_slice(&piece) } else { piece })
             }
         };
         leaves.map(piece).buffered(self.concurrency)

@@ -1,6 +1,5 @@
 use std::fmt;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures::stream::{BoxStream, Stream, StreamExt};
@@ -10,7 +9,6 @@ use crate::classic::chunk_store::AnyStore;
 use crate::classic::error::{Error, Result};
 use crate::classic::held::Held;
 use crate::classic::setup::Setup;
-use crate::store::ChunkStore;
 use crate::{Bytes, DataMap, EncryptionConfig};
 
 /// The data behind a map, piece by piece and in order, fetched ahead within the memory budget.
@@ -19,9 +17,14 @@ use crate::{Bytes, DataMap, EncryptionConfig};
 pub struct StreamDecryptor {
     map: DataMap,
     setup: Setup,
-    source: Option<Arc<dyn ChunkStore>>,
+    source: Option<Source>,
     pieces: Option<BoxStream<'static, crate::Result<Bytes>>>,
     ended: bool,
+}
+
+enum Source {
+    Store(AnyStore),
+    Chunks(Held),
 }
 
 impl StreamDecryptor {
@@ -35,13 +38,13 @@ impl StreamDecryptor {
         Ok(Self { map: data_map, setup, source: None, pieces: None, ended: false })
     }
 
-    /// With this configuration: its memory, its threads, and its cache in front of the store, which is given
-    /// afterwards.
+    /// With this configuration: its memory, its threads, and its cache in front of the store.
     ///
     /// # Errors
-    /// [`Error::InvalidConfig`] naming the setting and its range; [`Error::Unsupported`] for keys: the map is
-    /// open already.
+    /// [`Error::InvalidConfig`] naming the setting and its range; [`Error::Unsupported`] for keys, since the map is
+    /// open already, and once reading has begun.
     pub fn with_config(mut self, config: EncryptionConfig) -> Result<Self> {
+        self.check_not_begun()?;
         self.setup = Setup::new(config)?;
         self.setup.check_keys(None)?;
         Ok(self)
@@ -50,41 +53,57 @@ impl StreamDecryptor {
     /// Reads chunks from this store.
     ///
     /// # Errors
-    /// None today.
+    /// [`Error::Unsupported`] once reading has begun.
     pub fn with_store(mut self, store: impl Into<AnyStore>) -> Result<Self> {
-        self.source = Some(self.setup.store(store.into()).into_store());
+        self.check_not_begun()?;
+        self.source = Some(Source::Store(store.into()));
         Ok(self)
     }
 
     /// Reads these chunks, in any order; others may be among them.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] if the configuration has a cache: there is no store.
+    /// [`Error::Unsupported`] once reading has begun.
     pub fn with_chunks(mut self, chunks: impl IntoIterator<Item = Chunk>) -> Result<Self> {
-        self.setup.check_cache(false)?;
-        self.source = Some(Held::of(chunks).before(None));
+        self.check_not_begun()?;
+        self.source = Some(Source::Chunks(Held::of(chunks)));
         Ok(self)
+    }
+
+    fn check_not_begun(&self) -> Result<()> {
+        match self.pieces {
+            Some(_) => Err(Error::Unsupported("reading has begun; settings come before it".into())),
+            None => Ok(()),
+        }
     }
 
     /// The next piece, or `None` at the end.
     ///
     /// # Errors
     /// [`Error::NoSource`] if nothing says where the chunks are; [`Error::InvalidData`] naming the chunk that is
-    /// missing or damaged; [`Error::ChunkStore`] as the store fails.
+    /// missing or damaged; [`Error::ChunkStore`] as the store fails; [`Error::Unsupported`] for a cache without a
+    /// store.
     pub async fn next(&mut self) -> Option<Result<Bytes>> {
         StreamExt::next(self).await
     }
 
     fn pieces(&mut self) -> Result<&mut BoxStream<'static, crate::Result<Bytes>>> {
-        if self.pieces.is_none() && self.source.is_none() && !self.map.is_inline() {
-            return Err(Error::NoSource);
+        if self.pieces.is_none() {
+            let store = match &self.source {
+                Some(Source::Store(store)) => self.setup.reading(store.clone().into_store()),
+                held => {
+                    self.setup.refuse_cache("there is no store to put it in front of")?;
+                    match held {
+                        Some(Source::Chunks(held)) => held.before(None),
+                        _ if self.map.is_inline() => Held::of([]).before(None),
+                        _ => return Err(Error::NoSource),
+                    }
+                }
+            };
+            let reader = self.setup.engine.open(store, self.map.clone());
+            self.pieces = Some(reader.stream(0..reader.len()));
         }
-        let Self { map, setup, source, pieces, .. } = self;
-        Ok(pieces.get_or_insert_with(|| {
-            let store = source.take().unwrap_or_else(|| Held::of([]).before(None));
-            let reader = setup.engine.open(store, map.clone());
-            reader.stream(0..reader.len())
-        }))
+        self.pieces.as_mut().ok_or(Error::NoSource)
     }
 }
 

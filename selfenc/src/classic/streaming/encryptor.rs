@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 
 use crate::classic::chunk::Chunk;
 use crate::classic::chunk_store::AnyStore;
+use crate::classic::encryptor::ENCRYPTING;
 use crate::classic::error::{Error, Result};
 use crate::classic::held::Held;
 use crate::classic::setup::Setup;
@@ -52,7 +53,7 @@ pub struct StreamEncryptor<Out = Chunk> {
 enum State {
     New,
     Running(Running),
-    /// An error was returned: what was written since the last chunk is lost.
+    /// An error was returned, or a call dropped: what was written is lost.
     Failed,
 }
 
@@ -69,10 +70,11 @@ impl StreamEncryptor {
     ///
     /// # Errors
     /// [`Error::InvalidConfig`] naming the setting and its range; [`Error::Unsupported`] for keys: seal the map
-    /// when it is there.
+    /// when it is there; and for a cache: nothing is read back.
     pub fn new(config: EncryptionConfig) -> Result<Self> {
         let setup = Setup::new(config)?;
         setup.check_keys(None)?;
+        setup.refuse_cache(ENCRYPTING)?;
         Ok(Self { setup, store: None, state: State::New, out: PhantomData })
     }
 
@@ -85,8 +87,12 @@ impl StreamEncryptor {
         if !matches!(self.state, State::New) {
             return Err(Error::Unsupported("a store is given before anything is written".into()));
         }
-        let store = Some(self.setup.store(store.into()));
-        Ok(StreamEncryptor { setup: self.setup, store, state: State::New, out: PhantomData })
+        Ok(StreamEncryptor {
+            setup: self.setup,
+            store: Some(store.into()),
+            state: State::New,
+            out: PhantomData,
+        })
     }
 
     /// Ends the data: its map, and every chunk once.
@@ -101,15 +107,17 @@ impl StreamEncryptor {
 }
 
 impl StreamEncryptor<ChunkId> {
-    /// Ends the data and flushes the store: the map, and the name of every chunk once.
+    /// Ends the data and flushes the store: the map, and the name of every chunk once. They are in the order of the
+    /// data, or, if the map has pages and the store does not give them back, in that in which they were stored.
     ///
     /// # Errors
     /// As for [`write`](Self::write).
     pub async fn finalize(mut self) -> Result<(DataMap, Vec<ChunkId>)> {
         let (map, held) = self.end().await?;
         let store = self.store.take().map_or_else(|| held.before(None), AnyStore::into_store);
-        let names = held.names(&self.setup.engine, store, &map).await?;
-        Ok((map, names))
+        // The map is what counts.
+        let in_order = held.names(&self.setup.engine, store, &map).await;
+        Ok((map, in_order.unwrap_or_else(|_| held.as_they_came())))
     }
 }
 
@@ -118,40 +126,38 @@ impl<Out> StreamEncryptor<Out> {
     ///
     /// # Errors
     /// [`Error::ChunkStore`] as the store fails; [`Error::OverBudget`] if there is no store and the chunks are more
-    /// than may be held; [`Error::Unsupported`] outside a runtime of tokio, and for a cache without a store. After
-    /// an error there is no map.
+    /// than may be held; [`Error::Unsupported`] outside a runtime of tokio. After an error there is no map, nor after
+    /// a call whose future was dropped before its end: nobody knows how much of `data` it took.
     pub async fn write(&mut self, data: &[u8]) -> Result<()> {
+        let running = self.take_running()?;
         for piece in data.chunks(PIECE) {
-            let sent = self.running()?.pieces.send(Ok(Bytes::copy_from_slice(piece))).await;
-            if sent.is_err() {
+            if running.pieces.send(Ok(Bytes::copy_from_slice(piece))).await.is_err() {
                 // Nobody takes any more: the write has failed, and says why.
-                let failed = self.end().await.err();
+                let failed = running.finish().await.err();
                 return Err(failed.unwrap_or(Error::Encryption(crate::Error::Cancelled)));
             }
         }
+        self.state = State::Running(running);
         Ok(())
     }
 
-    fn running(&mut self) -> Result<&mut Running> {
+    /// The running write. Until it is put back, this has failed.
+    fn take_running(&mut self) -> Result<Running> {
         if let State::New = self.state {
-            self.setup.check_cache(self.store.is_some())?;
             let store = self.store.clone().map(AnyStore::into_store);
             self.state = State::Running(Running::start(&self.setup, store)?);
         }
-        match &mut self.state {
+        match std::mem::replace(&mut self.state, State::Failed) {
             State::Running(running) => Ok(running),
             State::New | State::Failed => {
-                Err(Error::Unsupported("nothing can be written after an error; begin anew".into()))
+                let message = "nothing can be written after an error or a dropped call; begin anew";
+                Err(Error::Unsupported(message.into()))
             }
         }
     }
 
     async fn end(&mut self) -> Result<(DataMap, Held)> {
-        self.running()?;
-        let State::Running(running) = std::mem::replace(&mut self.state, State::Failed) else {
-            unreachable!("it runs, or an error was returned")
-        };
-        running.finish().await
+        self.take_running()?.finish().await
     }
 }
 
@@ -165,7 +171,10 @@ impl Running {
         let budget = setup.engine.config().memory_budget();
         let (engine, held) = match &store {
             Some(_) => (setup.engine.clone(), Held::names_only()),
-            None => (setup.engine_of_half_the_memory()?, Held::up_to(budget / 2)),
+            None => {
+                let (engine, left) = setup.sharing_memory()?;
+                (engine, Held::up_to(left))
+            }
         };
         let (pieces, mut taken) = mpsc::channel(PIECES);
         let store = held.before(store);

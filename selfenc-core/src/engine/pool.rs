@@ -54,7 +54,6 @@ impl CpuPool {
     }
 
     /// Memory that its jobs have used before.
-    #[cfg(feature = "compat")]
     pub(crate) fn buffers(&self) -> &Buffers {
         &self.0.buffers
     }

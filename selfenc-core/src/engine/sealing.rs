@@ -4,6 +4,7 @@ use bytes::Bytes;
 use zeroize::Zeroizing;
 
 use super::budget::Permit;
+use super::buffers::Buffers;
 use super::chunking::Chunk;
 use super::codec::{self, Compression};
 use super::keys::{Binding, chunk_key, content_hashes};
@@ -103,11 +104,15 @@ fn entry(stored: &[u8], name: Digest, key: ChunkKey, content: Digest) -> Entry {
 /// The data of chunks; `None` of one if anything about it is not as its entry says.
 ///
 /// Each comes with the exact length of data that is expected: nothing longer is ever made.
-pub(super) fn open_data(suite: Suite, chunks: Vec<(&Entry, Bytes, u32)>) -> Vec<Option<Bytes>> {
+pub(super) fn open_data(
+    suite: Suite,
+    chunks: Vec<(&Entry, Bytes, u32)>,
+    buffers: &Buffers,
+) -> Vec<Option<Bytes>> {
     let lens: Vec<_> = chunks.iter().map(|(.., len)| *len).collect();
     let opened =
         open(suite, Kind::Data, chunks.into_iter().map(|(entry, stored, _)| (entry, stored)).collect());
-    opened.into_iter().zip(lens).map(|(encoded, len)| codec::decode(encoded?, len)).collect()
+    opened.into_iter().zip(lens).map(|(encoded, len)| codec::decode(encoded?, len, buffers)).collect()
 }
 
 /// The plaintext of a map page, which holds keys and is wiped; `None` if anything is not as the entry says.
@@ -150,7 +155,7 @@ mod tests {
 
     /// One chunk's data.
     fn open_data(suite: Suite, entry: &Entry, stored: Bytes, len: u32) -> Option<Bytes> {
-        super::open_data(suite, vec![(entry, stored, len)]).pop().flatten()
+        super::open_data(suite, vec![(entry, stored, len)], &Buffers::default()).pop().flatten()
     }
 
     #[test]
@@ -172,7 +177,9 @@ mod tests {
                 batch[wrong + 1].0 = Bytes::from(vec![0; batch[wrong + 1].0.len()]);
                 let lens = (0..9).map(|n| 100 * n + 1);
                 let asked = batch.iter().zip(lens).map(|((stored, entry), len)| (entry, stored.clone(), len));
-                for (n, data) in super::open_data(suite, asked.collect()).into_iter().enumerate() {
+                for (n, data) in
+                    super::open_data(suite, asked.collect(), &Buffers::default()).into_iter().enumerate()
+                {
                     assert_eq!(data.is_none(), n == wrong || n == wrong + 1);
                     assert!(data.is_none_or(|data| data.len() == 100 * n + 1 && usize::from(data[0]) == n));
                 }

@@ -5,6 +5,7 @@ use brotli::enc::StandardAlloc;
 use brotli::{BrotliDecompressStream, BrotliResult, BrotliState};
 
 use super::{CIPHER_ROOM, HEADER};
+use crate::engine::buffers::{Buffer, Buffers};
 
 /// The window that is written, as a power of two; the encoder's own default.
 const WINDOW_LOG: i32 = 22;
@@ -26,10 +27,10 @@ pub(super) fn compress(plain: &[u8], quality: u32, most: usize) -> Option<Vec<u8
 }
 
 /// The `len` bytes that the stream holds; `None` if it is anything but one stream of exactly that.
-pub(super) fn decompress(stream: &[u8], len: usize) -> Option<Vec<u8>> {
+pub(super) fn decompress(stream: &[u8], len: usize, buffers: &Buffers) -> Option<Buffer> {
     let mut state =
         BrotliState::new_strict(StandardAlloc::default(), StandardAlloc::default(), StandardAlloc::default());
-    let mut plain = vec![0; len];
+    let mut plain = buffers.take(len);
     let (mut unread, mut read, mut room, mut written, mut total) = (stream.len(), 0, len, 0, 0);
     let result = BrotliDecompressStream(
         &mut unread,

@@ -9,6 +9,7 @@ use std::str::FromStr;
 
 use bytes::Bytes;
 
+use super::buffers::Buffers;
 use super::error::{Error, Result};
 use super::limits::MAX_LEN;
 
@@ -135,13 +136,13 @@ fn write_header(encoded: &mut [u8], codec: u8, len: usize) {
 }
 
 /// The plaintext of E, which must be exactly `len` bytes; `None` if E breaks any rule.
-pub(super) fn decode(encoded: Vec<u8>, len: u32) -> Option<Bytes> {
+pub(super) fn decode(encoded: Vec<u8>, len: u32, buffers: &Buffers) -> Option<Bytes> {
     let (codec, body_len) = parse(&encoded, len)?;
     let (body, len) = (HEADER..HEADER + body_len, usize::try_from(len).ok()?);
     match codec {
         RAW if body_len == len => Some(Bytes::from(encoded).slice(body)),
-        BROTLI => brotli::decompress(&encoded[body], len).map(Bytes::from),
-        ZSTD => zstd::decompress(&encoded[body], len).map(Bytes::from),
+        BROTLI => brotli::decompress(&encoded[body], len, buffers).map(Bytes::from),
+        ZSTD => zstd::decompress(&encoded[body], len, buffers).map(Bytes::from),
         _ => None,
     }
 }
@@ -173,6 +174,10 @@ fn parse(encoded: &[u8], len: u32) -> Option<(u8, usize)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn decode(encoded: Vec<u8>, len: u32) -> Option<Bytes> {
+        super::decode(encoded, len, &Buffers::default())
+    }
 
     fn encoded(plain: &[u8], compression: Compression) -> Vec<u8> {
         let mut chunk = buffer(plain.len());

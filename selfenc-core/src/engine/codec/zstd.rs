@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use zstd_safe::{CCtx, CParameter, DCtx};
 
 use super::HEADER;
+use crate::engine::buffers::{Buffer, Buffers};
 
 /// The largest window a reader accepts, as a power of two.
 const MAX_WINDOW_LOG: u32 = 26;
@@ -43,14 +44,14 @@ pub(super) fn compress(plain: &[u8], level: i32, most: usize) -> Option<Vec<u8>>
 }
 
 /// The `len` bytes that the frame holds; `None` if it is anything but one frame of exactly that.
-pub(super) fn decompress(frame: &[u8], len: usize) -> Option<Vec<u8>> {
+pub(super) fn decompress(frame: &[u8], len: usize, buffers: &Buffers) -> Option<Buffer> {
     if frame_content_size(frame)? != len as u64
         || zstd_safe::find_frame_compressed_size(frame).ok()? != frame.len()
     {
         return None;
     }
-    let mut plain = vec![0; len];
-    let written = DCtx::try_create()?.decompress(plain.as_mut_slice(), frame).ok()?;
+    let mut plain = buffers.take(len);
+    let written = DCtx::try_create()?.decompress(&mut *plain, frame).ok()?;
     (written == len).then_some(plain)
 }
 
@@ -110,6 +111,9 @@ mod tests {
     fn forbidden_frames_are_refused() {
         let plain = vec![7; 1000];
         let good = compress(&plain, 3, usize::MAX).unwrap().split_off(HEADER);
+        let decompress = |frame: &[u8], len| {
+            super::decompress(frame, len, &Buffers::default()).map(|plain| plain.to_vec())
+        };
         assert_eq!(decompress(&good, 1000).unwrap(), plain);
         let mut unused_bit = good.clone();
         unused_bit[4] |= 0x10;

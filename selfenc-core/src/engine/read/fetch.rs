@@ -5,6 +5,7 @@ use quick_cache::sync::Cache;
 
 use super::leaf::Leaf;
 use crate::engine::budget::Permit;
+use crate::engine::buffers::Buffers;
 use crate::engine::error::{Error, Result};
 use crate::engine::map::{ChunkInfo, Entry, Node};
 use crate::engine::pool::CpuPool;
@@ -47,9 +48,9 @@ impl Fetcher {
         self: Arc<Self>,
         batch: Vec<Fetched>,
     ) -> Vec<Result<(ChunkInfo, Bytes, Permit)>> {
-        let suite = self.suite;
+        let (suite, buffers) = (self.suite, self.pool.buffers().clone());
         let mut checked = Vec::with_capacity(batch.len());
-        for opened in self.pool.run(move || open(suite, batch)).await {
+        for opened in self.pool.run(move || open(suite, batch, &buffers)).await {
             let opened = match opened {
                 Err(NotOpened::Damaged(leaf, permit)) => self.open_again(leaf, permit).await,
                 Err(NotOpened::NotFetched(e)) => Err(e),
@@ -63,8 +64,9 @@ impl Fetcher {
     /// Reads once more what was not what its name says: it may have been damaged on its way only.
     async fn open_again(&self, leaf: Leaf, permit: Permit) -> Result<(ChunkInfo, Bytes, Permit)> {
         let (suite, corrupt) = (self.suite, Error::Corrupt { chunk: leaf.entry().name });
-        let stored = self.fetch(&leaf).await;
-        let opened = self.pool.run(move || open(suite, vec![Ok((leaf, stored, permit))])).await.pop();
+        let (stored, buffers) = (self.fetch(&leaf).await, self.pool.buffers().clone());
+        let again = move || open(suite, vec![Ok((leaf, stored, permit))], &buffers);
+        let opened = self.pool.run(again).await.pop();
         match opened {
             Some(Ok(opened)) => Ok(opened),
             Some(Err(NotOpened::NotFetched(e))) => Err(e),
@@ -125,7 +127,11 @@ enum NotOpened {
     Damaged(Leaf, Permit),
 }
 
-fn open(suite: Suite, batch: Vec<Fetched>) -> Vec<Result<(ChunkInfo, Bytes, Permit), NotOpened>> {
+fn open(
+    suite: Suite,
+    batch: Vec<Fetched>,
+    buffers: &Buffers,
+) -> Vec<Result<(ChunkInfo, Bytes, Permit), NotOpened>> {
     let (mut leaves, mut stored) = (Vec::with_capacity(batch.len()), Vec::with_capacity(batch.len()));
     for fetched in batch {
         leaves.push(fetched.and_then(|(leaf, bytes, permit)| {
@@ -137,7 +143,7 @@ fn open(suite: Suite, batch: Vec<Fetched>) -> Vec<Result<(ChunkInfo, Bytes, Perm
     let len = |leaf: &Leaf| u32::try_from(leaf.info().len).unwrap_or_default();
     let fetched = leaves.iter().flatten().zip(stored);
     let chunks = fetched.map(|((leaf, _), stored)| (leaf.entry(), stored, len(leaf))).collect();
-    let mut opened = sealing::open_data(suite, chunks).into_iter();
+    let mut opened = sealing::open_data(suite, chunks, buffers).into_iter();
     let answer = |leaf: Result<(Leaf, Permit)>| {
         let (leaf, permit) = leaf.map_err(NotOpened::NotFetched)?;
         match opened.next().flatten() {

@@ -503,3 +503,17 @@ proptest! {
         prop_assert!(!taken || (32..=1024).contains(&material.len()));
     }
 }
+
+#[test]
+fn an_imported_epoch_may_have_its_number_and_none_may_go_back() {
+    let keys = KeyStore::new(KeyConfig::default()).unwrap();
+    let key = || SealKey::generate().unwrap();
+    keys.import_as(7, key().expose()).unwrap();
+    assert_eq!((keys.current_epoch().unwrap(), keys.rotate().unwrap()), (7, 8));
+    for refused in [0, 1, 7, 8, 1 << 63, u64::MAX] {
+        let e = keys.import_as(refused, key().expose()).unwrap_err();
+        assert!(matches!(&e, Error::InvalidConfig(m) if m.contains("above 8")), "{e}");
+    }
+    assert!(matches!(keys.import_as(9, b"too short"), Err(Error::KeyMaterial(_))));
+    assert_eq!(keys.epochs().len(), 2);
+}

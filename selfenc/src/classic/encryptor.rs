@@ -117,6 +117,21 @@ impl SelfEncryptor {
 
     /// The same encryptor, whose data map comes back sealed.
     ///
+    /// ```
+    /// use selfenc::EncryptionConfig;
+    /// use selfenc::classic::SelfEncryptor;
+    /// use selfenc::classic::keys::{KeyConfig, KeyStore};
+    /// # fn main() -> selfenc::classic::error::Result<()> {
+    ///
+    /// let settings = KeyConfig { min_entropy: 256, quantum_safe: true, ..KeyConfig::default() };
+    /// let config = EncryptionConfig::new().with_keys(settings);
+    /// let encryptor = SelfEncryptor::with_config(vec![7; 100_000], config)?;
+    /// let (sealed, chunks) = encryptor.seal_with(KeyStore::new(settings)?)?.encrypt()?;
+    /// assert!(KeyStore::is_sealed(&sealed));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`Error::InvalidConfig`](super::error::Error::InvalidConfig) if the configuration asks for a key store of
     /// other settings.

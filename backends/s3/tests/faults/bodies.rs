@@ -48,7 +48,7 @@ async fn wrong_bytes_are_not_returned() {
 async fn wrong_bytes_are_read_once_more_by_the_engine() {
     let bench = Bench::new().await;
     let store: Arc<dyn ChunkStore> = Arc::new(bench.store.clone());
-    let engine = Engine::new(EncryptionConfig::new().with_threads(1)).unwrap();
+    let engine = Engine::new(EncryptionConfig::new().with_threads(1).with_chunk_cache(0)).unwrap();
     let data = chunk_of(0, 300_000).1;
     let written = engine.write_bytes(Arc::clone(&store), &Scope::Public, &data).await.unwrap();
     let reader = engine.open(store, written.map);

@@ -37,6 +37,9 @@ struct Secret {
     maps: HashSet<[u8; 32]>,
 }
 
+/// The last number that may be asked for: enough are left above it for all epochs that will ever be.
+const LAST: u64 = u64::MAX >> 1;
+
 fn mark(sealed: &[u8]) -> [u8; 32] {
     Generation::Two.hash(sealed)
 }
@@ -48,10 +51,29 @@ impl Epochs {
 
     /// Starts an epoch.
     pub(super) fn start(&mut self, key: SealKey, now: SystemTime) -> u64 {
-        let id = self.by_id.last_key_value().map_or(0, |(id, _)| *id) + 1;
+        let id = self.newest_id() + 1;
+        self.insert(id, key, now);
+        id
+    }
+
+    /// Starts an epoch of this number, which is above all others.
+    pub(super) fn start_as(&mut self, id: u64, key: SealKey, now: SystemTime) -> Result<()> {
+        let newest = self.newest_id();
+        if id <= newest || id > LAST {
+            let range = format!("it must be above {newest}, the newest, and at most {LAST}");
+            return Err(Error::InvalidConfig(format!("epoch {id}: {range}")));
+        }
+        self.insert(id, key, now);
+        Ok(())
+    }
+
+    fn newest_id(&self) -> u64 {
+        self.by_id.last_key_value().map_or(0, |(id, _)| *id)
+    }
+
+    fn insert(&mut self, id: u64, key: SealKey, now: SystemTime) {
         self.by_id.insert(id, Secret { created: now, key, maps: HashSet::new() });
         self.since = now;
-        id
     }
 
     /// The newest epoch's id, once a new one was started if it is time for it.

@@ -37,7 +37,7 @@
 //! There is no `save` or `load` yet; they come with a later layer. **When a key store is dropped, what it
 //! sealed under keys of its own making can never be opened again.** A program that reads its maps tomorrow
 //! [imports](KeyStore::import) a key that it keeps elsewhere, first thing after [`KeyStore::new`] and in the
-//! same order each time, for epochs are known by their numbers; and it sets
+//! same order each time, for epochs are known by their numbers, or [with its number](KeyStore::import_as); and it sets
 //! [`rotation_interval`](KeyConfig::rotation_interval) to `Duration::MAX`.
 //!
 //! # What sealing gives

@@ -176,6 +176,38 @@ impl KeyStore {
         Ok(self.lock().start(key, now))
     }
 
+    /// The same for an epoch of this number, above all that there are: for keys that are imported anew when earlier
+    /// ones were retired, since a sealed map says the number of its epoch.
+    ///
+    /// ```
+    /// use selfenc::SealKey;
+    /// use selfenc::classic::keys::{KeyConfig, KeyStore};
+    /// # fn main() -> selfenc::classic::error::Result<()> {
+    /// # let store = std::sync::Arc::new(selfenc::MemoryStore::new());
+    /// # let (map, _) = selfenc::classic::SelfEncryptor::with_store("x", store)?.encrypt()?;
+    ///
+    /// let (first, second) = (SealKey::generate()?, SealKey::generate()?);
+    /// let keys = KeyStore::new(KeyConfig::default())?;
+    /// keys.import(first.expose())?;
+    /// keys.import(second.expose())?;
+    /// keys.retire(1)?;
+    /// let sealed = keys.seal(&map)?;
+    ///
+    /// let tomorrow = KeyStore::new(KeyConfig::default())?;
+    /// tomorrow.import_as(2, second.expose())?;
+    /// assert_eq!(tomorrow.unseal(&sealed)?.len(), 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`import`](Self::import), and [`Error::InvalidConfig`] for a number that is not above the newest.
+    pub fn import_as(&self, epoch: u64, material: &[u8]) -> Result<()> {
+        let key = material::key(material, self.config.min_entropy)?;
+        let now = self.clock.now();
+        self.lock().start_as(epoch, key, now)
+    }
+
     /// The epoch that seals now, a new one if it is time for it.
     ///
     /// # Errors

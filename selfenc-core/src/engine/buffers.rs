@@ -1,4 +1,4 @@
-//! Memory of chunks, used again: a fresh megabyte costs as much time as decrypting one.
+//! Memory of chunks, used again: fresh pages have to be made and cleared for each.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

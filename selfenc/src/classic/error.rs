@@ -47,8 +47,10 @@ pub enum Error {
     /// A setting is out of its range; the message names it and the range.
     #[error("{0}")]
     InvalidConfig(String),
-    /// The chunks that are held, there being no store, exceed the memory budget.
-    #[error("the chunks take more than the memory budget of {budget} bytes; give a store to write them to")]
+    /// The chunks that are held, there being no store, exceed their part of the memory budget.
+    #[error(
+        "the chunks take more than there is room for in the memory budget of {budget} bytes; give a store to write them to"
+    )]
     OverBudget {
         /// The budget, in bytes.
         budget: u64,

@@ -38,11 +38,15 @@
 //! waits for `flush`: what stands under a chunk's name is always a synced file, so no crash can leave a
 //! torn one.
 //!
+//! Puts that wait for the same folder at the same time share its sync, which begins after the last of their
+//! renames. [`FsEngine::put_many`] renames a whole batch first, and then syncs each folder once.
+//!
 //! A sync that failed is never tried again for the same file or the same folder entry, because a second
 //! one can succeed without having written anything. After a failed sync of a chunk folder, none of the
-//! chunks that waited for it counts as present: the next `put` writes it anew. On put, those that were new
-//! are removed again. On flush, they stay and can be read, but `flush` goes on failing until each was put
-//! again or deleted, or the store is opened anew. (Another process that meets such a chunk cannot know.)
+//! chunks that waited for it, or that were renamed while it ran, counts as present: the next `put` writes
+//! it anew. On put, those that were new are removed again. On flush, they stay and can be read, but `flush`
+//! goes on failing until each was put again or deleted, or the store is opened anew. (Another process that
+//! meets such a chunk cannot know.)
 //!
 //! # More than one process
 //!
@@ -51,6 +55,7 @@
 //! `exact_outcome` is off.
 #![forbid(unsafe_code)]
 
+mod batch;
 mod config;
 mod destroy;
 mod error;

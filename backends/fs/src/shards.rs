@@ -1,17 +1,21 @@
 //! What was done in the chunk folders and is not yet known to be durable.
 //!
-//! A rename is durable once its folder was synced. Several writers share a sync, so each shard keeps a
-//! list of the changes that wait for one. When a sync fails, all of them are in doubt, and no later sync
-//! settles it: the system may have dropped them and call the folder clean. So each chunk that waited is
-//! remembered as lost until it is written anew. With `OnPut` those that were new are removed as well, for
-//! their `put` fails; with `OnFlush` they were acknowledged, and perhaps made durable by another process
-//! since, and stay.
+//! A rename is durable once its folder was synced by a sync that began after it. Several writers share
+//! one: each shard keeps a list of the changes that wait, and those who wait for them are a [`Group`]. The
+//! first who finds no sync running leads: takes the list, syncs for the whole group, and tells it. Who
+//! comes while a sync runs belongs to the next group.
+//!
+//! When a sync fails, all that waited is in doubt, and what was changed while it ran as well. No later
+//! sync settles it: the system may have dropped the changes and call the folder clean. So each of these
+//! chunks is remembered as lost until it is written anew. With `OnPut` those that were new are removed as
+//! well, for their `put` fails; with `OnFlush` they were acknowledged, and perhaps made durable by another
+//! process since, and stay.
 
 use std::collections::HashMap;
 use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use selfenc_core::store::ChunkId;
 
@@ -35,18 +39,53 @@ pub(crate) struct Shards {
 
 #[derive(Debug, Default)]
 struct Shard {
-    /// Held during a sync, so that whoever waits for it knows how it ended.
-    syncing: Mutex<()>,
     /// A chunk was seen in it by somebody who may rely on it, such as a copy, and the shard was not synced
     /// since: whoever put it there may have died before.
     seen: AtomicBool,
     changes: Mutex<Changes>,
+    /// A sync of it ended.
+    ended: Condvar,
 }
 
 #[derive(Debug, Default)]
 struct Changes {
-    pending: HashMap<ChunkId, Change>,
+    /// What the next sync covers.
+    pending: Pending,
+    /// Those who wait for the next sync.
+    open: Arc<Group>,
+    /// Those whose sync is running.
+    running: Option<Arc<Group>>,
     lost: HashMap<ChunkId, Cause>,
+    /// A sync failed that somebody who had seen a chunk relied on, and no flush has said so yet.
+    untold: Option<Cause>,
+}
+
+impl Changes {
+    fn ticket(&self, id: ChunkId) -> Ticket {
+        Ticket { first: id.as_bytes()[0], group: Arc::clone(&self.open) }
+    }
+}
+
+type Pending = HashMap<ChunkId, Change>;
+
+/// Those who share one sync, and how it ended.
+#[derive(Debug, Default)]
+struct Group {
+    outcome: OnceLock<Result<(), Cause>>,
+}
+
+impl Group {
+    /// Called once, by whoever leads.
+    fn end(&self, outcome: Result<(), Cause>) {
+        let _ = self.outcome.set(outcome);
+    }
+}
+
+/// A place in a group: a change of this shard that the group's sync covers.
+#[derive(Debug)]
+pub(crate) struct Ticket {
+    first: u8,
+    group: Arc<Group>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,21 +126,21 @@ impl Shards {
         &self.shards[usize::from(first)]
     }
 
-    /// Whether the chunk is there in this length and may count as put. If so, the next sync covers it.
-    pub(crate) fn keep(&self, id: ChunkId, len: usize) -> io::Result<bool> {
+    /// A ticket if the chunk is there in this length and may count as put.
+    pub(crate) fn keep(&self, id: ChunkId, len: usize) -> io::Result<Option<Ticket>> {
         let mut changes = lock(&self.shard(id.as_bytes()[0]).changes);
         if changes.lost.contains_key(&id) || !self.stands(id, len)? {
-            return Ok(false);
+            return Ok(None);
         }
         let change = changes.pending.entry(id).or_insert(Change::Kept);
         if *change == Change::Deleted {
             *change = Change::Kept;
         }
-        Ok(true)
+        Ok(Some(changes.ticket(id)))
     }
 
     /// Renames a synced temporary of `len` bytes to the chunk's place.
-    pub(crate) fn place(&self, id: ChunkId, temporary: &mut Temporary, len: usize) -> io::Result<()> {
+    pub(crate) fn place(&self, id: ChunkId, temporary: &mut Temporary, len: usize) -> io::Result<Ticket> {
         let path = self.layout.chunk(id);
         let mut changes = lock(&self.shard(id.as_bytes()[0]).changes);
         let stood = self.stands(id, len)?;
@@ -109,18 +148,20 @@ impl Shards {
         changes.lost.remove(&id);
         let kept = stood && changes.pending.get(&id) != Some(&Change::New);
         changes.pending.insert(id, if kept { Change::Kept } else { Change::New });
-        Ok(())
+        Ok(changes.ticket(id))
     }
 
-    /// Removes the chunk's file; `NotFound` if there is none, with what that leaves to be synced noted.
-    pub(crate) fn remove(&self, id: ChunkId) -> io::Result<()> {
+    /// Removes the chunk's file; whether there was one. That there is none has to be synced as well.
+    pub(crate) fn remove(&self, id: ChunkId) -> io::Result<(bool, Ticket)> {
         let mut changes = lock(&self.shard(id.as_bytes()[0]).changes);
-        let removed = self.os.remove_file(&self.layout.chunk(id));
-        if removed.as_ref().map_or_else(|e| e.kind() == io::ErrorKind::NotFound, |()| true) {
-            changes.lost.remove(&id);
-            changes.pending.insert(id, Change::Deleted);
-        }
-        removed
+        let removed = match self.os.remove_file(&self.layout.chunk(id)) {
+            Ok(()) => true,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => false,
+            Err(e) => return Err(e),
+        };
+        changes.lost.remove(&id);
+        changes.pending.insert(id, Change::Deleted);
+        Ok((removed, changes.ticket(id)))
     }
 
     /// Whether so many changes wait in the shard that it should be synced before the next flush.
@@ -133,30 +174,76 @@ impl Shards {
         self.shard(first).seen.store(true, Ordering::SeqCst);
     }
 
-    /// Syncs a shard if anything waits for it.
-    pub(crate) fn sync(&self, first: u8) -> io::Result<()> {
+    /// Waits for a sync of the shard that began after the ticket was given, or makes it.
+    pub(crate) fn wait(&self, ticket: &Ticket) -> io::Result<()> {
+        let changes = lock(&self.shard(ticket.first).changes);
+        self.wait_for(ticket.first, changes, &ticket.group)
+    }
+
+    /// Syncs a shard if anything waits for it. Also fails if a sync failed before on which somebody relied
+    /// who has not been told.
+    pub(crate) fn flush(&self, first: u8) -> io::Result<()> {
         let shard = self.shard(first);
-        let _one_at_a_time = lock(&shard.syncing);
-        let seen = shard.seen.swap(false, Ordering::SeqCst);
-        let pending = std::mem::take(&mut lock(&shard.changes).pending);
-        if pending.is_empty() && !seen {
-            return Ok(());
+        let mut changes = lock(&shard.changes);
+        if let Some(cause) = changes.untold.take() {
+            return Err(cause.error());
         }
-        let synced = self.sync_folders().and_then(|()| self.os.sync_dir(&self.layout.shard(first)));
-        match synced {
-            // The folder was removed by hand, and whatever was deleted in it is gone for good.
-            Err(e) if e.kind() == io::ErrorKind::NotFound && only_deletes(&pending) => Ok(()),
-            Err(e) => {
-                self.lose(&mut lock(&shard.changes), pending, Cause::of(&e));
-                Err(e)
+        let is_clean = changes.pending.is_empty() && !shard.seen.load(Ordering::SeqCst);
+        let group = match &changes.running {
+            Some(running) if is_clean => Arc::clone(running),
+            None if is_clean => return Ok(()),
+            _ => Arc::clone(&changes.open),
+        };
+        self.wait_for(first, changes, &group).inspect_err(|_| lock(&shard.changes).untold = None)
+    }
+
+    fn wait_for(&self, first: u8, mut changes: MutexGuard<'_, Changes>, group: &Group) -> io::Result<()> {
+        loop {
+            if let Some(outcome) = group.outcome.get() {
+                return outcome.map_err(Cause::error);
             }
-            Ok(()) => Ok(()),
+            // A group that has not ended and does not run is the open one.
+            if changes.running.is_none() {
+                return self.lead(first, changes);
+            }
+            changes = self.shard(first).ended.wait(changes).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
-    fn lose(&self, changes: &mut Changes, pending: HashMap<ChunkId, Change>, cause: Cause) {
+    /// Syncs the shard for the open group. Nobody else syncs it meanwhile.
+    fn lead(&self, first: u8, mut changes: MutexGuard<'_, Changes>) -> io::Result<()> {
+        let shard = self.shard(first);
+        let group = std::mem::take(&mut changes.open);
+        changes.running = Some(Arc::clone(&group));
+        let pending = std::mem::take(&mut changes.pending);
+        let seen = shard.seen.swap(false, Ordering::SeqCst);
+        drop(changes);
+        let mut synced = self.sync_folders().and_then(|()| self.os.sync_dir(&self.layout.shard(first)));
+        // The folder was removed by hand, and whatever was deleted in it is gone for good.
+        if synced.as_ref().is_err_and(|e| e.kind() == io::ErrorKind::NotFound) && only_deletes(&pending) {
+            synced = Ok(());
+        }
+        let mut changes = lock(&shard.changes);
+        if let Err(e) = &synced {
+            let cause = Cause::of(e);
+            let since = std::mem::take(&mut changes.pending);
+            self.lose(&mut changes, pending, &since, cause);
+            self.lose(&mut changes, since, &HashMap::new(), cause);
+            std::mem::take(&mut changes.open).end(Err(cause));
+            if seen || shard.seen.swap(false, Ordering::SeqCst) {
+                changes.untold = Some(cause);
+            }
+        }
+        group.end(synced.as_ref().copied().map_err(Cause::of));
+        changes.running = None;
+        shard.ended.notify_all();
+        synced
+    }
+
+    /// Gives up changes whose sync failed, but for what was deleted `since`.
+    fn lose(&self, changes: &mut Changes, pending: Pending, since: &Pending, cause: Cause) {
         for (id, change) in pending {
-            let deleted_since = changes.pending.get(&id) == Some(&Change::Deleted);
+            let deleted_since = since.get(&id) == Some(&Change::Deleted);
             match change {
                 // A chunk that comes back after a crash is litter, not loss.
                 Change::Deleted => drop(changes.pending.entry(id).or_insert(Change::Deleted)),
@@ -222,7 +309,7 @@ impl Shards {
     }
 }
 
-fn only_deletes(pending: &HashMap<ChunkId, Change>) -> bool {
+fn only_deletes(pending: &Pending) -> bool {
     pending.values().all(|change| *change == Change::Deleted)
 }
 

@@ -13,7 +13,7 @@ use crate::error::{chunk_failed, failed};
 use crate::layout::{Layout, SHARDS, parse_chunk, parse_flat};
 use crate::os::Os;
 use crate::session::{Session, Temporary, write_all};
-use crate::shards::Shards;
+use crate::shards::{Shards, Ticket};
 
 /// Chunks in a page of a flat store's listing. The whole folder is read for each.
 const FLAT_PAGE: usize = 16 << 10;
@@ -32,6 +32,19 @@ pub struct FsEngine {
     session: Mutex<Option<Arc<Session>>>,
     /// Roots whose last swap failed and could not be undone.
     pub(crate) roots_in_doubt: Mutex<HashSet<RootName>>,
+}
+
+/// A put of which the bytes are durable and the name is not.
+pub(crate) struct Staged {
+    pub(crate) outcome: PutOutcome,
+    pub(crate) step: Step,
+}
+
+/// What is to be done next.
+pub(crate) enum Step {
+    Place(Temporary),
+    /// The chunk was there already.
+    Wait(Ticket),
 }
 
 impl FsEngine {
@@ -102,38 +115,48 @@ impl FsEngine {
         chunk_failed(op, doing, &self.layout.shard(id.as_bytes()[0]), id, e)
     }
 
-    /// Syncs the shard, and finds out whether that, or a sync by somebody else, lost the chunk.
-    fn settle(&self, id: ChunkId) -> Result<()> {
-        let synced = self.shards.sync(id.as_bytes()[0]);
-        self.shards.check(id).map_err(|lost| {
-            let e = synced.err().unwrap_or(lost);
-            self.chunk_failed("put", "sync the folder of", id, e)
+    /// The first half of a put: the chunk's bytes are in a synced file, in place or in a temporary.
+    pub(crate) fn stage(&self, id: ChunkId, data: &Bytes) -> Result<Staged> {
+        if self.layout.is_flat() {
+            // A file may be torn or not synced, since others write them in place: it is never taken for the
+            // chunk, but written anew.
+            let is_there = self.file_len("put", id)? == Some(data.len() as u64)
+                && self.get(id)?.is_some_and(|found| found == *data);
+            let outcome = if is_there { PutOutcome::Present } else { PutOutcome::Inserted };
+            return Ok(Staged { outcome, step: Step::Place(self.write_chunk(id, data)?) });
+        }
+        let kept =
+            self.shards.keep(id, data.len()).map_err(|e| self.chunk_failed("put", "look at", id, e))?;
+        Ok(match kept {
+            Some(ticket) => Staged { outcome: PutOutcome::Present, step: Step::Wait(ticket) },
+            None => Staged { outcome: PutOutcome::Inserted, step: Step::Place(self.write_chunk(id, data)?) },
         })
     }
 
-    /// In a flat store a file may be torn or not synced, since others write them in place: it is never taken
-    /// for the chunk, but written anew.
-    fn put_flat(&self, id: ChunkId, data: &Bytes) -> Result<PutOutcome> {
-        let is_there = self.file_len("put", id)? == Some(data.len() as u64)
-            && self.get(id)?.is_some_and(|found| found == *data);
-        self.put_new(id, data)?;
-        self.settle_put(id)?;
-        Ok(if is_there { PutOutcome::Present } else { PutOutcome::Inserted })
+    fn write_chunk(&self, id: ChunkId, data: &Bytes) -> Result<Temporary> {
+        self.write("put", data).map_err(|e| e.with_chunk(id))
     }
 
-    fn put_new(&self, id: ChunkId, data: &Bytes) -> Result<()> {
-        let mut temporary = self.write("put", data).map_err(|e| e.with_chunk(id))?;
+    /// The second: the file gets the chunk's name.
+    pub(crate) fn place(&self, id: ChunkId, len: usize, step: Step) -> Result<Ticket> {
+        let mut temporary = match step {
+            Step::Wait(ticket) => return Ok(ticket),
+            Step::Place(temporary) => temporary,
+        };
         let shard = self.layout.shard(id.as_bytes()[0]);
-        self.in_folder("put", &shard, || self.shards.place(id, &mut temporary, data.len()))?
+        self.in_folder("put", &shard, || self.shards.place(id, &mut temporary, len))?
             .map_err(|e| self.chunk_failed("put", "rename a temporary to", id, e))
     }
 
-    fn settle_put(&self, id: ChunkId) -> Result<()> {
+    /// The end: waits for the sync of the folder, and finds out whether that, or another one since, lost the
+    /// chunk.
+    pub(crate) fn settle(&self, id: ChunkId, ticket: &Ticket) -> Result<()> {
         if self.is_on_put() {
-            return self.settle(id);
+            let synced = self.shards.wait(ticket).and_then(|()| self.shards.check(id));
+            return synced.map_err(|e| self.chunk_failed("put", "sync the folder of", id, e));
         }
         if self.shards.is_crowded(id.as_bytes()[0])
-            && let Err(error) = self.shards.sync(id.as_bytes()[0])
+            && let Err(error) = self.shards.wait(ticket)
         {
             // The shard remembers what was lost, and the next flush says so.
             tracing::debug!(%error, "an early sync failed");
@@ -239,16 +262,10 @@ impl BlockingEngine for FsEngine {
     }
 
     fn put(&self, id: ChunkId, data: &Bytes) -> Result<PutOutcome> {
-        if self.layout.is_flat() {
-            return self.put_flat(id, data);
-        }
-        let kept =
-            self.shards.keep(id, data.len()).map_err(|e| self.chunk_failed("put", "look at", id, e))?;
-        if !kept {
-            self.put_new(id, data)?;
-        }
-        self.settle_put(id)?;
-        Ok(if kept { PutOutcome::Present } else { PutOutcome::Inserted })
+        let Staged { outcome, step } = self.stage(id, data)?;
+        let ticket = self.place(id, data.len(), step)?;
+        self.settle(id, &ticket)?;
+        Ok(outcome)
     }
 
     fn get(&self, id: ChunkId) -> Result<Option<Bytes>> {
@@ -275,15 +292,15 @@ impl BlockingEngine for FsEngine {
     }
 
     fn delete(&self, id: ChunkId) -> Result<()> {
-        match self.shards.remove(id) {
-            Ok(()) => {}
-            Err(e) if e.kind() == io::ErrorKind::NotFound => self.check_container("delete")?,
-            Err(e) => return Err(self.chunk_failed("delete", "remove", id, e)),
+        let removed = self.shards.remove(id);
+        let (was_there, ticket) = removed.map_err(|e| self.chunk_failed("delete", "remove", id, e))?;
+        if !was_there {
+            self.check_container("delete")?;
         }
         if self.is_on_put() {
-            let first = id.as_bytes()[0];
-            let synced = self.shards.sync(first);
-            synced.map_err(|e| failed("delete", "sync", &self.layout.shard(first), e).with_chunk(id))?;
+            let shard = self.layout.shard(id.as_bytes()[0]);
+            let synced = self.shards.wait(&ticket);
+            synced.map_err(|e| failed("delete", "sync", &shard, e).with_chunk(id))?;
         }
         Ok(())
     }
@@ -309,7 +326,7 @@ impl BlockingEngine for FsEngine {
     fn flush(&self) -> Result<()> {
         let mut first = None;
         for shard in 0..=SHARDS {
-            if let Err(e) = self.shards.sync(shard) {
+            if let Err(e) = self.shards.flush(shard) {
                 first.get_or_insert_with(|| failed("flush", "sync", &self.layout.shard(shard), e));
             }
         }

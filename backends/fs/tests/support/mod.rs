@@ -5,6 +5,7 @@
 
 pub mod fault_os;
 pub mod fault_table;
+pub mod gate_os;
 pub mod location;
 pub mod machine;
 pub mod sim_os;

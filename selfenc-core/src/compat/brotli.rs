@@ -4,7 +4,7 @@ use brotli8::enc::{BrotliEncoderParams, StandardAlloc};
 use brotli8::{BrotliDecompressStream, BrotliResult, BrotliState};
 
 use super::recycled::{self, Of};
-use crate::engine::shared::{Buffer, Buffers};
+pub(super) use crate::engine::shared::brotli::decompress;
 
 /// What the originals compress with.
 const QUALITY: i32 = 6;
@@ -33,27 +33,6 @@ pub(super) fn compress(content: &[u8], of: Of) -> Vec<u8> {
     )
     .expect("memory to memory, nothing fails");
     compressed
-}
-
-/// The `len` bytes that the stream holds; `None` if it is anything but one stream of exactly that, with a window of at
-/// most 2^24.
-pub(super) fn decompress(stream: &[u8], len: usize, of: Of, buffers: &Buffers) -> Option<Buffer> {
-    let mut state =
-        BrotliState::new_strict(recycled::bytes(of), recycled::words(of), StandardAlloc::default());
-    let mut content = buffers.take(len);
-    let (mut unread, mut read, mut room, mut written, mut total) = (stream.len(), 0, len, 0, 0);
-    let result = BrotliDecompressStream(
-        &mut unread,
-        &mut read,
-        stream,
-        &mut room,
-        &mut written,
-        &mut content,
-        &mut total,
-        &mut state,
-    );
-    let done = matches!(result, BrotliResult::ResultSuccess);
-    (done && unread == 0 && written == len).then_some(content)
 }
 
 /// What the stream holds, if it is one stream of no more than `most` bytes, with a window of at most 2^24.
@@ -88,6 +67,7 @@ pub(super) fn decompress_unknown(stream: &[u8], most: usize) -> Option<Vec<u8>> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::shared::Buffers;
 
     fn fresh(content: &[u8]) -> Vec<u8> {
         let params = BrotliEncoderParams { quality: QUALITY, ..Default::default() };
@@ -125,7 +105,7 @@ mod tests {
                 let content = kind(seed, len);
                 let compressed = compress(&content, Of::Data);
                 assert!(compressed == fresh(&content), "{len} bytes");
-                let back = decompress(&compressed, len, Of::Data, &buffers).unwrap();
+                let back = decompress(&compressed, len, &buffers).unwrap();
                 assert!(back[..] == content, "{len} bytes");
             }
             let content: Vec<u8> = text(len).collect();

@@ -97,12 +97,12 @@ pub(super) fn decode(
     len: usize,
     buffers: &Buffers,
 ) -> Option<Buffer> {
-    let (of, fresh) = (Of::level(neighbours.level), Buffers::default());
-    let buffers = if of == Of::Data { buffers } else { &fresh };
+    let fresh = Buffers::default();
+    let buffers = if Of::level(neighbours.level) == Of::Data { buffers } else { &fresh };
     let mut data = buffers.take(stored.len());
     data.copy_from_slice(stored);
     let compressed = decrypt(generation, neighbours, &mut data)?;
-    brotli::decompress(compressed, len, of, buffers)
+    brotli::decompress(compressed, len, buffers)
 }
 
 /// The compressed content, not yet compared with anything: in the first generation it may be any bytes.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures::stream::{self, BoxStream, Stream, StreamExt, TryStreamExt};
 use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 use zeroize::Zeroizing;
@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 use super::cipher;
 use super::generation::{Digest, Generation};
 use super::map::{ChunkInfo, DataMap};
-use crate::engine::shared::{Budget, Buffer, Buffers, Meter, Permit, slice, until};
+use crate::engine::shared::{Budget, Buffer, Buffers, Meter, Permit, join, slice, until};
 use crate::engine::{CpuPool, Error, MapError, Result, Verified};
 use crate::store::{ChunkId, ChunkStore};
 
@@ -105,17 +105,8 @@ impl Reader {
     /// [`Error::Corrupt`] or [`Error::ChunkMissing`] naming the chunk, or as the store fails.
     pub async fn read_at(&self, offset: u64, len: usize) -> Result<Bytes> {
         let end = offset.saturating_add(len as u64).min(self.len());
-        let mut pieces = self.stream(offset..end);
-        let mut whole = BytesMut::new();
-        while let Some(piece) = pieces.try_next().await? {
-            if whole.is_empty() {
-                // Once, but for no more than the memory budget: lengths are what the map says.
-                let room = end.saturating_sub(offset).min(self.source.memory);
-                whole.reserve(usize::try_from(room).unwrap_or_default());
-            }
-            whole.extend_from_slice(&piece);
-        }
-        Ok(whole.freeze())
+        let len = end.saturating_sub(offset);
+        join(self.stream(offset..end), len, self.source.memory, &self.source.pool).await
     }
 
     /// The bytes of `range` in order, as far as there are any, fetching ahead within the memory budget.

@@ -58,29 +58,29 @@ pub(super) fn allocator(of: Of) -> impl BrotliAlloc {
 }
 
 /// For windows and output.
-pub(super) fn bytes(of: Of) -> Recycled<u8> {
+fn bytes(of: Of) -> Recycled<u8> {
     Recycled { of, items: PhantomData }
 }
 
 /// For tables.
-pub(super) fn words(of: Of) -> Recycled<u32> {
+fn words(of: Of) -> Recycled<u32> {
     Recycled { of, items: PhantomData }
 }
 
-pub(super) struct Recycled<T> {
+struct Recycled<T> {
     of: Of,
     items: PhantomData<T>,
 }
 
 /// A buffer, of which the first `len` items are in use.
-pub(super) struct Buffer<T: Kept> {
+struct Buffer<T: Kept> {
     items: Vec<T>,
     len: usize,
     of: Of,
 }
 
 /// What there are kept buffers of.
-pub(super) trait Kept: Copy + Default + 'static {
+trait Kept: Copy + Default + 'static {
     fn kept<R>(with: impl FnOnce(&mut Vec<Vec<Self>>) -> R) -> R;
 }
 

@@ -10,7 +10,7 @@ use super::generation::{Digest, Generation};
 use super::map::{ChunkInfo, LEAST_CHUNKS};
 use super::recycled::Of;
 use crate::engine::shared::{
-    Budget, Chunk, ChunkSource, Cutter, HEADER, Meter, Permit, Secret, Sink, batches, one_by_one,
+    Budget, Buffers, Chunk, ChunkSource, Cutter, HEADER, Meter, Permit, Secret, Sink, batches, one_by_one,
 };
 use crate::engine::{Chunking, CpuPool, Error, Result, Suite};
 use crate::store::{ChunkId, PutOutcome};
@@ -54,7 +54,9 @@ impl Writer<'_> {
     pub(super) async fn write<R: AsyncRead + Send>(self, source: R) -> Result<Vec<ChunkInfo>> {
         let chunking = Chunking::Fixed { size: self.size, min_chunks: 3 };
         let cutter = Cutter::new(chunking, Suite::default(), &Secret::new([0; 32]), true);
-        let source = ChunkSource::new(source, chunking, cutter, self.budget.clone());
+        // A map is keys: its memory is not used again.
+        let buffers = if self.level == 0 { self.pool.buffers().clone() } else { Buffers::default() };
+        let source = ChunkSource::new(source, chunking, cutter, self.budget.clone(), buffers);
         let threads = self.pool.threads();
         let batch = self.budget.batch(threads);
 

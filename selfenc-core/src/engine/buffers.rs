@@ -14,26 +14,47 @@ const MOST: usize = 32 << 20;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Buffers(Arc<Mutex<Vec<Vec<u8>>>>);
 
-/// A buffer on loan: dropped, also as [`Bytes`], it goes back.
+/// A buffer on loan: dropped, also as [`Bytes`], it goes back. One made of a `Vec` is freed instead.
 #[derive(Debug)]
 pub(crate) struct Buffer {
     bytes: Vec<u8>,
-    home: Buffers,
+    home: Option<Buffers>,
 }
 
 impl Buffers {
     /// A buffer of `len` bytes, of any values.
     pub(crate) fn take(&self, len: usize) -> Buffer {
-        let mut bytes = if len < LEAST { None } else { self.find(len) }.unwrap_or_default();
-        if bytes.capacity() == 0 {
-            bytes = vec![0; len];
-        }
+        let mut bytes = self.find(len).unwrap_or_else(|| vec![0; len]);
         bytes.resize(len, 0);
-        Buffer { bytes, home: self.clone() }
+        self.lend(bytes)
+    }
+
+    /// An empty buffer with room for `len` bytes.
+    pub(crate) fn take_empty(&self, len: usize) -> Buffer {
+        let mut bytes = self.find(len).unwrap_or_else(|| Vec::with_capacity(len));
+        bytes.clear();
+        self.lend(bytes)
+    }
+
+    /// A buffer with these bytes; copied only if somebody else has them too.
+    pub(crate) fn take_bytes(&self, bytes: Bytes) -> Buffer {
+        if bytes.is_unique() {
+            return Buffer::from(Vec::from(bytes));
+        }
+        let mut buffer = self.take_empty(bytes.len());
+        buffer.vec().extend_from_slice(&bytes);
+        buffer
+    }
+
+    fn lend(&self, bytes: Vec<u8>) -> Buffer {
+        Buffer { bytes, home: Some(self.clone()) }
     }
 
     /// The smallest that is large enough, and not more than twice as large.
     fn find(&self, len: usize) -> Option<Vec<u8>> {
+        if len < LEAST {
+            return None;
+        }
         let mut free = self.lock();
         let fits = |bytes: &Vec<u8>| bytes.capacity() >= len && bytes.capacity() / 2 <= len;
         let fitting = free.iter().enumerate().filter(|(_, bytes)| fits(bytes));
@@ -54,9 +75,18 @@ impl Buffers {
     }
 }
 
+impl Buffer {
+    /// To be filled, or cut.
+    pub(crate) fn vec(&mut self) -> &mut Vec<u8> {
+        &mut self.bytes
+    }
+}
+
 impl Drop for Buffer {
     fn drop(&mut self) {
-        self.home.give_back(std::mem::take(&mut self.bytes));
+        if let Some(home) = &self.home {
+            home.give_back(std::mem::take(&mut self.bytes));
+        }
     }
 }
 
@@ -80,9 +110,18 @@ impl AsRef<[u8]> for Buffer {
     }
 }
 
+impl From<Vec<u8>> for Buffer {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self { bytes, home: None }
+    }
+}
+
 impl From<Buffer> for Bytes {
-    fn from(buffer: Buffer) -> Self {
-        Self::from_owner(buffer)
+    fn from(mut buffer: Buffer) -> Self {
+        match buffer.home {
+            Some(_) => Self::from_owner(buffer),
+            None => Self::from(std::mem::take(&mut buffer.bytes)),
+        }
     }
 }
 
@@ -111,6 +150,21 @@ mod tests {
         assert_eq!(buffers.lock().len(), 2, "it was too large, and another was made");
         let taken = buffers.take(7 * LEAST);
         assert_eq!((taken.len(), buffers.lock().len()), (7 * LEAST, 1));
+    }
+
+    #[test]
+    fn bytes_are_copied_only_if_they_are_shared() {
+        let buffers = Buffers::default();
+        let bytes = Bytes::from(vec![7; LEAST]);
+        let (shared, at) = (bytes.clone(), bytes.as_ptr());
+        let copy = buffers.take_bytes(shared);
+        assert!(copy.as_ptr() != at && copy[..] == bytes);
+        let same = buffers.take_bytes(bytes);
+        assert_eq!(same.as_ptr(), at);
+        assert_eq!(Bytes::from(same).as_ptr(), at);
+        assert_eq!(buffers.lock().len(), 0, "it was nobody's");
+        drop(copy);
+        assert_eq!(buffers.lock().len(), 1);
     }
 
     #[test]

@@ -59,6 +59,14 @@ impl Engine {
         self
     }
 
+    /// The same engine on the same threads, with this [budget](EncryptionConfig::with_memory_budget): for one of two
+    /// that work at a time.
+    #[must_use]
+    pub fn with_memory_budget(mut self, bytes: u64) -> Self {
+        self.config = self.config.with_memory_budget(bytes);
+        self
+    }
+
     /// The configuration.
     #[must_use]
     pub fn config(&self) -> &EncryptionConfig {

@@ -48,9 +48,9 @@ pub(crate) mod shared {
     pub(crate) use super::budget::{Budget, Permit};
     pub(crate) use super::buffers::{Buffer, Buffers};
     pub(crate) use super::chunking::{Chunk, ChunkSource, Cutter};
-    pub(crate) use super::codec::HEADER;
+    pub(crate) use super::codec::{HEADER, brotli};
     pub(crate) use super::progress::Meter;
-    pub(crate) use super::read::{slice, until};
+    pub(crate) use super::read::{join, slice, until};
     pub(crate) use super::secret::Secret;
     pub(crate) use super::write::sink::Sink;
     pub(crate) use super::write::{batches, one_by_one};

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use zeroize::Zeroizing;
 
 use super::budget::Permit;
-use super::buffers::Buffers;
+use super::buffers::{Buffer, Buffers};
 use super::chunking::Chunk;
 use super::codec::{self, Compression};
 use super::keys::{Binding, chunk_key, content_hashes};
@@ -24,7 +24,7 @@ pub(super) struct Recipe {
 
 /// An encoded chunk and its content hash: what its neighbours need to know of it.
 pub(super) struct Prepared {
-    encoded: Vec<u8>,
+    encoded: Buffer,
     pub(super) content: Digest,
     len: u64,
     permit: Permit,
@@ -53,7 +53,7 @@ impl Recipe {
                 (encoded, len, permit)
             })
             .collect();
-        let hashes = content_hashes(self.suite, Kind::Data, encoded.iter().map(|(e, ..)| e.as_slice()));
+        let hashes = content_hashes(self.suite, Kind::Data, encoded.iter().map(|(e, ..)| &e[..]));
         encoded
             .into_iter()
             .zip(hashes)
@@ -67,9 +67,9 @@ impl Recipe {
             chunk_key(self.suite, Kind::Data, self.binding, &self.secret, content, neighbours)
         };
         let keys: Vec<_> = chunks.iter().map(key).collect();
-        let encoded = chunks.iter_mut().map(|(chunk, _)| &mut chunk.encoded);
+        let encoded = chunks.iter_mut().map(|(chunk, _)| chunk.encoded.vec());
         self.suite.seal_batch(Kind::Data, keys.iter().zip(encoded).collect());
-        let stored = chunks.iter().map(|(chunk, _)| chunk.encoded.as_slice());
+        let stored = chunks.iter().map(|(chunk, _)| &chunk.encoded[..]);
         let names = self.suite.hash_batch(&[], stored);
         let sealed = chunks.into_iter().zip(keys).zip(names);
         sealed
@@ -84,11 +84,12 @@ impl Recipe {
     pub(super) fn seal_page(&self, level: u8, entries: &[Entry]) -> (Bytes, Entry) {
         let mut page = codec::buffer(Node::MAX_PAGE);
         Node::write_page(level, entries, &mut page);
-        let encoded = codec::encode(page, Compression::None);
-        let content = content_hashes(self.suite, Kind::Page, [encoded.as_slice()])[0];
+        let mut encoded = codec::encode(page.into(), Compression::None);
+        let content = content_hashes(self.suite, Kind::Page, [&encoded[..]])[0];
         let none = [[0; 32]; 2];
         let key = chunk_key(self.suite, Kind::Page, Binding::Own, &self.secret, &content, &none);
-        let stored = self.suite.seal(Kind::Page, &key, encoded);
+        self.suite.seal_batch(Kind::Page, vec![(&key, encoded.vec())]);
+        let stored = encoded;
         let name = self.suite.hash(&[], &stored);
         let mut entry = entry(&stored, name, key, content);
         entry.end = entries.last().map_or(0, |last| last.end);
@@ -110,30 +111,39 @@ pub(super) fn open_data(
     buffers: &Buffers,
 ) -> Vec<Option<Bytes>> {
     let lens: Vec<_> = chunks.iter().map(|(.., len)| *len).collect();
-    let opened =
-        open(suite, Kind::Data, chunks.into_iter().map(|(entry, stored, _)| (entry, stored)).collect());
+    let chunks = chunks.into_iter().map(|(entry, stored, _)| (entry, stored));
+    let opened = open(suite, Kind::Data, chunks.collect(), |stored| buffers.take_bytes(stored));
     opened.into_iter().zip(lens).map(|(encoded, len)| codec::decode(encoded?, len, buffers)).collect()
 }
 
 /// The plaintext of a map page, which holds keys and is wiped; `None` if anything is not as the entry says.
 pub(super) fn open_page(suite: Suite, entry: &Entry, stored: Bytes) -> Option<Zeroizing<Vec<u8>>> {
-    let mut page = Zeroizing::new(open(suite, Kind::Page, vec![(entry, stored)]).pop().flatten()?);
+    // In memory of its own, which is wiped.
+    let opened = open(suite, Kind::Page, vec![(entry, stored)], |stored| Vec::from(stored).into());
+    let mut page = Zeroizing::new(std::mem::take(opened.into_iter().next().flatten()?.vec()));
     codec::decode_raw(&mut page, Node::MAX_PAGE)?;
     Some(page)
 }
 
 /// E of each: stored length, then name, then cipher, then content hash; only then may anything be decoded.
-fn open(suite: Suite, kind: Kind, chunks: Vec<(&Entry, Bytes)>) -> Vec<Option<Vec<u8>>> {
+fn open(
+    suite: Suite,
+    kind: Kind,
+    chunks: Vec<(&Entry, Bytes)>,
+    take: impl Fn(Bytes) -> Buffer,
+) -> Vec<Option<Buffer>> {
     let names = suite.hash_batch(&[], chunks.iter().map(|(_, stored)| &stored[..]));
     let decrypt = |((entry, stored), name): ((&Entry, Bytes), Digest)| {
         let is_named = stored.len() == entry.stored as usize && name == *entry.name.as_bytes();
-        is_named.then(|| suite.open(kind, &entry.key, Vec::from(stored))).flatten()
+        let mut data = is_named.then(|| take(stored))?;
+        suite.open(kind, &entry.key, data.vec())?;
+        Some(data)
     };
     let expected: Vec<_> = chunks.iter().map(|(entry, _)| entry.content).collect();
     let encoded: Vec<_> = chunks.into_iter().zip(names).map(decrypt).collect();
     let contents = content_hashes(suite, kind, encoded.iter().filter_map(Option::as_deref));
     let mut contents = contents.into_iter();
-    let compare = |(encoded, expected): (Option<Vec<u8>>, Digest)| {
+    let compare = |(encoded, expected): (Option<Buffer>, Digest)| {
         encoded.filter(|_| contents.next().is_some_and(|content| content == expected))
     };
     encoded.into_iter().zip(expected).map(compare).collect()
@@ -190,7 +200,7 @@ mod tests {
     fn encoded(plain: &[u8], compression: Compression) -> Vec<u8> {
         let mut buffer = codec::buffer(plain.len());
         buffer.extend_from_slice(plain);
-        codec::encode(buffer, compression)
+        codec::encode(buffer.into(), compression).to_vec()
     }
 
     #[test]

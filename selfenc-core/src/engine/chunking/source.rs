@@ -8,12 +8,13 @@ use zeroize::Zeroizing;
 use super::Chunking;
 use super::cutter::Cutter;
 use crate::engine::budget::{Budget, Permit};
+use crate::engine::buffers::{Buffer, Buffers};
 use crate::engine::codec;
 use crate::engine::error::{Error, Result};
 
 /// One chunk's plaintext, after room for the encoded header, and the memory it was admitted with.
 pub(crate) struct Chunk {
-    pub(crate) buffer: Vec<u8>,
+    pub(crate) buffer: Buffer,
     pub(crate) permit: Permit,
 }
 
@@ -23,6 +24,7 @@ pub(crate) struct ChunkSource<R> {
     chunking: Chunking,
     cutter: Cutter,
     budget: Budget,
+    buffers: Buffers,
     /// Read ahead of the cutter, where the data decides: what is from `start` on is not yet a chunk.
     window: Zeroizing<Vec<u8>>,
     start: usize,
@@ -34,12 +36,19 @@ pub(crate) struct ChunkSource<R> {
 }
 
 impl<R: AsyncRead> ChunkSource<R> {
-    pub(crate) fn new(input: R, chunking: Chunking, cutter: Cutter, budget: Budget) -> Self {
+    pub(crate) fn new(
+        input: R,
+        chunking: Chunking,
+        cutter: Cutter,
+        budget: Budget,
+        buffers: Buffers,
+    ) -> Self {
         Self {
             input: Box::pin(input),
             chunking,
             cutter,
             budget,
+            buffers,
             window: Zeroizing::default(),
             start: 0,
             ready: None,
@@ -87,12 +96,13 @@ impl<R: AsyncRead> ChunkSource<R> {
 
     /// Fixed sizes: straight from the input into the chunk's own buffer.
     async fn read_chunk(&mut self, size: usize, permit: Permit) -> Result<Chunk> {
-        let mut buffer = codec::buffer(size);
+        let mut buffer = codec::buffer_of(&self.buffers, size);
         while buffer.len() < codec::HEADER + size {
             let room = codec::HEADER + size - buffer.len();
-            if self.read((&mut buffer).limit(room)).await? == 0 {
+            if self.read(buffer.vec().limit(room)).await? == 0 {
                 // The last chunk may be far shorter than the room that was made for it.
-                buffer.shrink_to(buffer.len() + codec::CIPHER_ROOM);
+                let len = buffer.len();
+                buffer.vec().shrink_to(len + codec::CIPHER_ROOM);
                 break;
             }
         }
@@ -119,7 +129,7 @@ impl<R: AsyncRead> ChunkSource<R> {
         buffer.extend_from_slice(&rest[..len]);
         self.start += len;
         permit.shrink_to(len);
-        Ok(Chunk { buffer, permit })
+        Ok(Chunk { buffer: buffer.into(), permit })
     }
 
     /// The first three chunks, cut into equal thirds if that is all there is.
@@ -135,8 +145,9 @@ impl<R: AsyncRead> ChunkSource<R> {
             );
             let thirds = [0..total / 3, total / 3..total / 3 * 2, total / 3 * 2..total];
             for (chunk, third) in chunks.iter_mut().zip(thirds) {
-                chunk.buffer = codec::buffer(third.len());
-                chunk.buffer.extend_from_slice(&whole[third]);
+                let mut buffer = codec::buffer(third.len());
+                buffer.extend_from_slice(&whole[third]);
+                chunk.buffer = buffer.into();
             }
         }
         chunks.retain(|chunk| chunk.buffer.len() > codec::HEADER);

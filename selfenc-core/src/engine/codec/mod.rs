@@ -1,6 +1,6 @@
 //! From plaintext to the encoded chunk E and back: `codec u8 ‖ len u32le ‖ body_len u32le ‖ body ‖ zeros`.
 
-mod brotli;
+pub(crate) mod brotli;
 mod probe;
 mod zstd;
 
@@ -9,7 +9,7 @@ use std::str::FromStr;
 
 use bytes::Bytes;
 
-use super::buffers::Buffers;
+use super::buffers::{Buffer, Buffers};
 use super::error::{Error, Result};
 use super::limits::MAX_LEN;
 
@@ -99,13 +99,20 @@ pub(super) fn buffer(len: usize) -> Vec<u8> {
     buffer
 }
 
-/// Makes E of a buffer from [`buffer`] that was filled with a chunk's plaintext.
-pub(super) fn encode(mut chunk: Vec<u8>, compression: Compression) -> Vec<u8> {
+/// The same, in memory that was used before.
+pub(super) fn buffer_of(buffers: &Buffers, len: usize) -> Buffer {
+    let mut buffer = buffers.take_empty(HEADER + len + CIPHER_ROOM);
+    buffer.vec().resize(HEADER, 0);
+    buffer
+}
+
+/// Makes E of a buffer from [`buffer`] or [`buffer_of`] that was filled with a chunk's plaintext.
+pub(super) fn encode(mut chunk: Buffer, compression: Compression) -> Buffer {
     let len = chunk.len() - HEADER;
     match compress(&chunk[HEADER..], compression) {
         Some((codec, mut encoded)) => {
             write_header(&mut encoded, codec, len);
-            encoded
+            encoded.into()
         }
         None => {
             write_header(&mut chunk, RAW, len);
@@ -136,7 +143,7 @@ fn write_header(encoded: &mut [u8], codec: u8, len: usize) {
 }
 
 /// The plaintext of E, which must be exactly `len` bytes; `None` if E breaks any rule.
-pub(super) fn decode(encoded: Vec<u8>, len: u32, buffers: &Buffers) -> Option<Bytes> {
+pub(super) fn decode(encoded: Buffer, len: u32, buffers: &Buffers) -> Option<Bytes> {
     let (codec, body_len) = parse(&encoded, len)?;
     let (body, len) = (HEADER..HEADER + body_len, usize::try_from(len).ok()?);
     match codec {
@@ -176,13 +183,13 @@ mod tests {
     use super::*;
 
     fn decode(encoded: Vec<u8>, len: u32) -> Option<Bytes> {
-        super::decode(encoded, len, &Buffers::default())
+        super::decode(encoded.into(), len, &Buffers::default())
     }
 
     fn encoded(plain: &[u8], compression: Compression) -> Vec<u8> {
         let mut chunk = buffer(plain.len());
         chunk.extend_from_slice(plain);
-        encode(chunk, compression)
+        encode(chunk.into(), compression).to_vec()
     }
 
     fn text(len: usize) -> Vec<u8> {

@@ -13,6 +13,7 @@ const MAX_WINDOW_LOG: u32 = 26;
 thread_local! {
     // A compression context is megabytes: one for each worker, not one for each chunk.
     static SCRATCH: RefCell<Option<Scratch>> = const { RefCell::new(None) };
+    static READING: RefCell<Option<DCtx<'static>>> = const { RefCell::new(None) };
 }
 
 struct Scratch {
@@ -51,7 +52,12 @@ pub(super) fn decompress(frame: &[u8], len: usize, buffers: &Buffers) -> Option<
         return None;
     }
     let mut plain = buffers.take(len);
-    let written = DCtx::try_create()?.decompress(&mut *plain, frame).ok()?;
+    let written = READING.with_borrow_mut(|slot| {
+        if slot.is_none() {
+            *slot = DCtx::try_create();
+        }
+        slot.as_mut()?.decompress(&mut *plain, frame).ok()
+    })?;
     (written == len).then_some(plain)
 }
 

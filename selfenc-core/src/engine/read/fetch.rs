@@ -34,8 +34,8 @@ impl Fetcher {
         Self { store, suite, pool, meter, pages: Cache::new(PAGES) }
     }
 
-    pub(super) fn threads(&self) -> usize {
-        self.pool.threads()
+    pub(super) fn pool(&self) -> &CpuPool {
+        &self.pool
     }
 
     /// What the store has under the leaf's name, unchecked.

@@ -3,6 +3,7 @@
 mod cache;
 mod fetch;
 mod handle;
+mod join;
 mod leaf;
 mod walk;
 
@@ -10,12 +11,13 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures::stream::{self, BoxStream, Stream, StreamExt, TryStreamExt};
 
 use self::cache::ChunkCache;
 use self::fetch::Fetcher;
 pub use self::handle::ReadHandle;
+pub(crate) use self::join::join;
 use self::leaf::Leaf;
 use self::walk::Walk;
 use super::budget::Budget;
@@ -96,24 +98,12 @@ impl Reader {
     pub async fn read_at(&self, offset: u64, len: usize) -> Result<Bytes> {
         let range = offset..offset.saturating_add(len as u64).min(self.len());
         let longest = self.map.chunking().map_or(0, |chunking| u64::from(chunking.max_len()));
-        // For no more than the memory budget at once: lengths are what the map says.
-        let room = range.end.saturating_sub(range.start).min(self.memory);
+        let len = range.end.saturating_sub(range.start);
         let pieces = match &self.chunks {
-            Some(chunks) if range.end.saturating_sub(range.start) < longest => {
-                self.small(range, Arc::clone(chunks)).boxed()
-            }
+            Some(chunks) if len < longest => self.small(range, Arc::clone(chunks)).boxed(),
             _ => self.stream(range),
         };
-        let mut pieces = std::pin::pin!(pieces);
-        let Some(first) = pieces.try_next().await? else { return Ok(Bytes::new()) };
-        let Some(second) = pieces.try_next().await? else { return Ok(first) };
-        let mut whole = BytesMut::with_capacity(usize::try_from(room).unwrap_or_default());
-        whole.extend_from_slice(&first);
-        whole.extend_from_slice(&second);
-        while let Some(piece) = pieces.try_next().await? {
-            whole.extend_from_slice(&piece);
-        }
-        Ok(whole.freeze())
+        join(pieces, len, self.memory, self.fetcher.pool()).await
     }
 
     /// The bytes of `range` in order, as far as there are any, fetching ahead within the memory budget.
@@ -201,7 +191,7 @@ impl Reader {
     /// The chunks that hold `range`, fetched and checked, in order.
     fn opened(&self, range: Range<u64>) -> impl Stream<Item = Result<(ChunkInfo, Bytes)>> + Send + use<> {
         let budget = Budget::new(self.memory, 0);
-        let threads = self.fetcher.threads();
+        let threads = self.fetcher.pool().threads();
         let leaves = Walk::new(&self.map, range).leaves(Arc::clone(&self.fetcher));
         // Permits are taken in order and kept until the data is handed over: whoever is next to be handed
         // over never waits for memory that a later chunk has.

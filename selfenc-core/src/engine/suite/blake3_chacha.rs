@@ -22,10 +22,9 @@ fn seal(suite: Suite, kind: Kind, chunks: Vec<(&ChunkKey, &mut Vec<u8>)>) {
     }
 }
 
-fn open(suite: Suite, kind: Kind, key: &ChunkKey, mut data: Vec<u8>) -> Option<Vec<u8>> {
+fn open(suite: Suite, kind: Kind, key: &ChunkKey, data: &mut Vec<u8>) -> Option<()> {
     let aad = [suite.id(), kind as u8];
-    cipher(suite, key).decrypt_in_place(&Nonce::default(), &aad, &mut data).ok()?;
-    Some(data)
+    cipher(suite, key).decrypt_in_place(&Nonce::default(), &aad, data).ok()
 }
 
 fn cipher(suite: Suite, key: &ChunkKey) -> ChaCha20Poly1305 {

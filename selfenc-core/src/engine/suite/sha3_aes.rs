@@ -26,14 +26,13 @@ fn seal(suite: Suite, _: Kind, mut chunks: Vec<(&ChunkKey, &mut Vec<u8>)>) {
     cbc::seal(Path::current(), &mut jobs.collect::<Vec<_>>());
 }
 
-fn open(suite: Suite, _: Kind, key: &ChunkKey, mut data: Vec<u8>) -> Option<Vec<u8>> {
+fn open(suite: Suite, _: Kind, key: &ChunkKey, data: &mut Vec<u8>) -> Option<()> {
     let (blocks, rest) = data.as_chunks_mut();
     if !rest.is_empty() {
         return None;
     }
     cbc::open(&mut expand(suite, &[key.as_slice()])[0].job(blocks));
-    pkcs7::unpad(&mut data)?;
-    Some(data)
+    pkcs7::unpad(data)
 }
 
 /// Chunk keys' 112 bytes each for the cipher: key, IV and XOR pad.

@@ -65,7 +65,7 @@ impl Writer<'_> {
         let sink = Sink::new(store, concurrency, self.config.verify_present);
         let threads = self.pool.threads();
         let batch = self.budget.batch(threads);
-        let source = ChunkSource::new(source, chunking, cutter, self.budget);
+        let source = ChunkSource::new(source, chunking, cutter, self.budget, self.pool.buffers().clone());
 
         // One batch more than there are threads, so that none waits while the next is read.
         let lanes = threads + 1;

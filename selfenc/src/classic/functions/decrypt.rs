@@ -7,7 +7,7 @@ use super::driver::Driver;
 use super::output::Output;
 use super::storage::fetching;
 use super::{DataMap, EncryptedChunk, SelfEncryption, XorName, streaming_decrypt};
-use crate::compat::{self, Generation, Reader};
+use crate::compat::{self, Generation};
 use crate::{Bytes, Error, Result};
 
 /// The data behind `data_map`, of chunks in memory, in any order and of either generation. Chunks of something
@@ -21,15 +21,10 @@ pub fn decrypt(data_map: &DataMap, chunks: &[EncryptedChunk]) -> Result<Bytes> {
     let get = |name| chunks.get(name).ok_or(Error::ChunkMissing { chunk: name.into() });
     let engine = SelfEncryption::reader()?;
     let map = compat::DataMap::try_from(data_map)?;
-    let read = Driver::new(|caller| async move {
-        let reader = engine.open(caller.store(), map).await?;
-        let mut whole = room(&reader)?;
-        let mut pieces = reader.stream(0..reader.len());
-        while let Some(piece) = pieces.try_next().await? {
-            whole.extend_from_slice(&piece);
-        }
-        Ok(whole.into())
-    });
+    let read =
+        Driver::new(
+            |caller| async move { engine.open(caller.store(), map).await?.read_at(0, usize::MAX).await },
+        );
     read.finish(fetching(get))
 }
 
@@ -138,14 +133,6 @@ pub fn verify_chunk(name: XorName, bytes: &[u8]) -> Result<EncryptedChunk> {
         Some(_) => Ok(EncryptedChunk { content: Bytes::copy_from_slice(bytes) }),
         None => Err(Error::Corrupt { chunk }),
     }
-}
-
-/// A buffer for all of it. A map may state any length, which is no reason to abort.
-fn room(reader: &Reader) -> Result<Vec<u8>> {
-    let mut whole = Vec::new();
-    let len = usize::try_from(reader.len()).unwrap_or(usize::MAX);
-    whole.try_reserve_exact(len).map_err(|e| Error::System { what: "memory", source: e.into() })?;
-    Ok(whole)
 }
 
 /// Chunks in memory, by their names in one generation, and once that is not enough, in both.

@@ -64,6 +64,13 @@ enum From {
 pub(crate) async fn run(args: Convert, ui: Ui) -> Result<()> {
     let target = &args.target;
     let engine = target.engine(args.suite)?;
+    // One half for what is read, one for what is written.
+    let budget = engine.config().memory_budget();
+    let engine = engine.with_memory_budget(budget / 2);
+    engine.config().check_budget().map_err(|e| match e {
+        Error::BudgetTooSmall { needed, .. } => Error::BudgetTooSmall { needed: 2 * needed, budget },
+        other => other,
+    })?;
     let bytes = tokio::task::block_in_place(|| maps::read(&args.map))?;
     let shown = args.map.display().to_string();
     let map = match AnyMap::detect(&bytes) {

@@ -319,6 +319,12 @@ fn what_the_formats_do_not_have_is_said() {
         "are the same",
         "--to-store",
     );
+    // Half the memory is for what is read, and what is said to be enough for both is.
+    let convert =
+        ["convert", "map", "--store", FLAT, "--to-store", "file:new", "-o", "new.selfenc", "--memory"];
+    let needed = home.fails(2, &[&convert[..], &["9M"]].concat());
+    let size = needed.split("give --memory ").nth(1).unwrap().split(' ').next().unwrap();
+    home.ok(&[&convert[..], &[size]].concat());
     // A flat folder has no names to publish under.
     let named = ["encrypt", "data", "--store", FLAT, "--public", "--name", "x", "--key-file", "key"];
     assert!(home.fails(1, &named).contains("no roots"));

@@ -1,4 +1,4 @@
-//! What both comparisons share: the data, and medians.
+//! What the comparisons share: the data, and statistics.
 #![forbid(unsafe_code)]
 
 pub mod data;

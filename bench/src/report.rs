@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use selfenc_bench::stats::{median, sorted};
 
-/// How long one round trip took, and what it stored, in bytes.
+/// How long one round trip took: to encrypt, to decrypt into one buffer, to decrypt in pieces that are dropped; and what
+/// it stored, in bytes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Run {
     pub(crate) encrypt: Duration,
     pub(crate) decrypt: Duration,
+    pub(crate) stream: Duration,
     pub(crate) stored: u64,
 }
 
@@ -40,6 +42,7 @@ pub(crate) fn print(title: &str, len: usize, rows: &[Row]) {
         let sizes = format!("{:.3} / {:.3}", stored(|p| p.ours), stored(|p| p.theirs));
         print_line(row, "encrypt", len, &sizes, |run| run.encrypt);
         print_line(row, "decrypt", len, "", |run| run.decrypt);
+        print_line(row, "stream", len, "", |run| run.stream);
     }
     println!();
 }

@@ -49,7 +49,7 @@
 //! | AES-256-CBC and pad, `portable` | 719 | 719 | 704 | 702 | 703 | 695 | 700 | 703 | 703 |
 //! | AES-256-CBC and pad, `avx2` | 844 | 1680 | 2491 | 3306 | 4011 | 4558 | 5167 | 5080 | 3160 |
 //!
-//! Opening runs at 5400. `cargo bench -p selfenc-kernels` measures every path that the CPU has. A scalar
+//! Opening runs at 5400. `cargo bench -p selfenc-bench --bench kernels` measures every path that the CPU has. A scalar
 //! permutation of two states interleaved was slower than the crate's own of one, hence is not here.
 //!
 //! # What is safe

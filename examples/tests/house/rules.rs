@@ -21,7 +21,7 @@ const ROOMS: [Room; 10] = [
     Room { name: "selfenc", normal: &["selfenc-core", A_BACKEND, "selfenc-object-store-adapter"], dev: &[] },
     Room { name: "selfenc-cli", normal: &["selfenc", "selfenc-backend-tests"], dev: &[] },
     Room { name: "selfenc-examples", normal: &["selfenc"], dev: &["selfenc-backend-tests"] },
-    Room { name: "selfenc-bench", normal: &["selfenc", A_BACKEND], dev: &[] },
+    Room { name: "selfenc-bench", normal: &["selfenc", "selfenc-kernels", A_BACKEND], dev: &[] },
 ];
 
 /// Stands in [`ROOMS`] for every crate under `backends/`.

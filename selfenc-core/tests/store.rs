@@ -30,6 +30,8 @@ struct Slow {
     log: Mutex<Vec<&'static str>>,
     /// Swaps that happen and still answer with a transient error.
     lost_replies: AtomicUsize,
+    /// Whether it puts many chunks in one call.
+    together: bool,
 }
 
 impl Slow {
@@ -61,6 +63,12 @@ impl BlockingEngine for Slow {
         self.wait("put");
         let before = self.chunks.lock().unwrap().insert(id, data.clone());
         Ok(if before.is_some() { PutOutcome::Present } else { PutOutcome::Inserted })
+    }
+    fn put_many(&self, chunks: &[(ChunkId, Bytes)]) -> Option<Vec<Result<PutOutcome>>> {
+        self.together.then(|| {
+            self.log.lock().unwrap().push("put_many");
+            chunks.iter().map(|(id, data)| self.put(*id, data)).collect()
+        })
     }
     fn get(&self, id: ChunkId) -> Result<Option<Bytes>> {
         self.wait("get");
@@ -219,6 +227,65 @@ async fn a_chunk_over_the_limit_never_reaches_the_engine() {
     let error = store.put(id(1), Bytes::from(vec![0; 1001])).await.unwrap_err();
     assert_eq!((error.kind(), error.chunk()), (ErrorKind::ChunkTooLarge, Some(id(1))));
     assert!(store.engine().log.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn many_are_put_in_order_of_the_input_each_with_its_own_answer() {
+    for together in [false, true] {
+        let store = Blocking::new(Slow { together, ..Slow::default() });
+        store.put(id(1), Bytes::from_static(b"old")).await.unwrap();
+        let mut chunks: Vec<_> = (0..150).map(|n| (id(n), Bytes::from(vec![n; 3]))).collect();
+        chunks[70].1 = Bytes::from(vec![0; 1001]);
+        chunks.push((id(2), Bytes::from_static(b"again")));
+        let answers = store.put_many(chunks).await;
+        assert_eq!(answers.len(), 151);
+        for (n, answer) in answers.iter().enumerate() {
+            match (n, answer) {
+                (70, Err(e)) => {
+                    assert_eq!((e.kind(), e.chunk()), (ErrorKind::ChunkTooLarge, Some(id(70))));
+                }
+                (1 | 150, Ok(PutOutcome::Present)) => {}
+                (n, Ok(PutOutcome::Inserted)) => assert!(![1, 70, 150].contains(&n)),
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(store.count().await.unwrap(), 149);
+        assert_eq!(store.get(id(2)).await.unwrap().unwrap(), "again");
+        let calls = store.engine().log.lock().unwrap().iter().filter(|op| **op == "put_many").count();
+        assert_eq!(calls, if together { 3 } else { 0 });
+        assert!(store.put_many(Vec::new()).await.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn batches_that_share_ids_in_any_order_never_overlap_and_never_lock_each_other_out() {
+    let engine = Slow { together: true, delay: Duration::from_millis(1), ..Slow::default() };
+    let store = Blocking::new(engine);
+    let ids = [1, 2, 3, 4];
+    let batches = (0..40).map(|turn| {
+        let mut ids = ids;
+        ids.rotate_left(turn % 4);
+        if turn % 2 == 0 {
+            ids.reverse();
+        }
+        store.put_many(ids.map(|n| (id(n), Bytes::from(vec![n]))).to_vec())
+    });
+    let all = tokio::time::timeout(Duration::from_secs(60), futures::future::join_all(batches)).await;
+    assert!(all.unwrap().iter().flatten().all(Result::is_ok));
+    assert_eq!(store.engine().most_running.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn a_dropped_batch_never_undoes_a_later_delete() {
+    let store = Blocking::new(Slow { together: true, delay: Duration::from_millis(20), ..Slow::default() });
+    let batch = store.put_many((0..3).map(|n| (id(n), Bytes::from_static(b"late"))).collect());
+    assert!(
+        tokio::time::timeout(Duration::from_millis(5), batch).await.is_err(),
+        "it was dropped while it ran"
+    );
+    store.delete(id(2)).await.unwrap();
+    assert_eq!(store.get(id(2)).await.unwrap(), None);
+    assert_eq!(store.get(id(1)).await.unwrap().unwrap(), "late");
 }
 
 #[tokio::test]

@@ -9,11 +9,11 @@
 //!
 //! let path = Path::current();
 //! let chunks: [&[u8]; 3] = [b"one", b"two", b"another"];
-//! let digests = sha3_256(path, b"label", &chunks);
+//! let digests = sha3_256(path, &chunks.map(|chunk| [b"label", chunk]));
 //!
 //! // A key, an initialisation vector and a pad of each.
-//! let keys: Vec<&[u8]> = digests.iter().map(|digest| digest.as_slice()).collect();
-//! let expanded = shake256::<112>(path, b"expand", &keys);
+//! let keys: Vec<[&[u8]; 2]> = digests.iter().map(|digest| [b"expand".as_slice(), digest]).collect();
+//! let expanded = shake256::<112>(path, &keys);
 //!
 //! // Whole blocks, padded by the caller.
 //! let mut data = [[0; 16]; 4];
@@ -80,5 +80,5 @@ pub mod cbc;
 mod keccak;
 mod path;
 
-pub use keccak::{sha3_256, shake256};
+pub use keccak::{Parts, sha3_256, shake256};
 pub use path::{ForcedError, Path, VARIABLE};

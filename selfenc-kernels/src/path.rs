@@ -34,6 +34,16 @@ impl Path {
         }
     }
 
+    /// How many messages a vector of SHA-3 states takes.
+    #[must_use]
+    pub const fn lanes(self) -> usize {
+        match self {
+            Self::Portable => 1,
+            Self::Avx2 => 4,
+            Self::Avx512 => 8,
+        }
+    }
+
     /// All that this CPU can run, the best last.
     #[must_use]
     pub fn available() -> Vec<Self> {

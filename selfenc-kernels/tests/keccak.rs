@@ -5,7 +5,7 @@ mod common;
 
 use common::{noise, paths};
 use proptest::prelude::*;
-use selfenc_kernels::{Path, sha3_256, shake256};
+use selfenc_kernels::{Parts, Path, sha3_256, shake256};
 use sha3::{Digest as _, Sha3_256};
 use shake::{ExtendableOutput, Shake256, Update, XofReader};
 
@@ -22,6 +22,11 @@ fn shake256_of<const OUT: usize>(prefix: &[u8], message: &[u8]) -> [u8; OUT] {
     let mut output = [0; OUT];
     shake.finalize_xof().read(&mut output);
     output
+}
+
+/// The same label before each.
+fn after<'a>(label: &'a [u8], messages: &[&'a [u8]]) -> Vec<Parts<'a>> {
+    messages.iter().map(|message| [label, *message]).collect()
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -46,10 +51,10 @@ fn published_answers() {
         "cd8a920ed141aa0407a22d59288652e9d9f1a7ee0c1e7c1ca699424da84a904d",
     ];
     for path in paths() {
-        for (digest, expected) in sha3_256(path, b"", &messages).iter().zip(sha3) {
+        for (digest, expected) in sha3_256(path, &after(b"", &messages)).iter().zip(sha3) {
             assert_eq!(hex(digest), expected, "{path}");
         }
-        for (output, expected) in shake256::<32>(path, b"", &messages).iter().zip(shake) {
+        for (output, expected) in shake256::<32>(path, &after(b"", &messages)).iter().zip(shake) {
             assert_eq!(hex(output), expected, "{path}");
         }
     }
@@ -64,7 +69,7 @@ fn every_length_and_every_number_of_messages() {
         let digests: Vec<_> = messages.iter().map(|message| sha3_256_of(b"", message)).collect();
         for path in paths() {
             for count in COUNTS {
-                let found = sha3_256(path, b"", &messages[..count]);
+                let found = sha3_256(path, &after(b"", &messages[..count]));
                 assert_eq!(found, digests[..count], "{path}, {count} of {len} bytes");
             }
         }
@@ -82,7 +87,7 @@ fn every_length_and_every_number_of_keys() {
         let keys: Vec<_> = messages.iter().map(|message| shake256_of::<112>(b"", message)).collect();
         for path in paths() {
             for count in COUNTS {
-                let found = shake256::<112>(path, b"", &messages[..count]);
+                let found = shake256::<112>(path, &after(b"", &messages[..count]));
                 assert_eq!(*found, keys[..count], "{path}, {count} from {len} bytes");
             }
         }
@@ -99,8 +104,8 @@ fn every_length_of_prefix() {
         let digests: Vec<_> = messages.iter().map(|message| sha3_256_of(prefix, message)).collect();
         let keys: Vec<_> = messages.iter().map(|message| shake256_of::<80>(prefix, message)).collect();
         for path in paths() {
-            assert_eq!(sha3_256(path, prefix, &messages), digests, "{path}, prefix of {len}");
-            assert_eq!(*shake256::<80>(path, prefix, &messages), keys, "{path}, prefix of {len}");
+            assert_eq!(sha3_256(path, &after(prefix, &messages)), digests, "{path}, prefix of {len}");
+            assert_eq!(*shake256::<80>(path, &after(prefix, &messages)), keys, "{path}, prefix of {len}");
         }
     }
 }
@@ -110,7 +115,7 @@ fn every_length_of_prefix() {
 fn outputs_of_any_length() {
     fn agree<const OUT: usize>(path: Path, messages: &[&[u8]]) {
         let expected: Vec<_> = messages.iter().map(|message| shake256_of::<OUT>(b"p", message)).collect();
-        assert_eq!(*shake256::<OUT>(path, b"p", messages), expected, "{path}, {OUT} bytes");
+        assert_eq!(*shake256::<OUT>(path, &after(b"p", messages)), expected, "{path}, {OUT} bytes");
     }
     let bytes = noise(600);
     let messages: Vec<&[u8]> = [5, 600, 136, 271, 0].map(|len| &bytes[..len]).to_vec();
@@ -127,8 +132,8 @@ fn outputs_of_any_length() {
 #[test]
 fn no_messages() {
     for path in paths() {
-        assert_eq!(sha3_256(path, b"prefix", &[]), Vec::<[u8; 32]>::new());
-        assert_eq!(*shake256::<8>(path, b"prefix", &[]), Vec::<[u8; 8]>::new());
+        assert_eq!(sha3_256(path, &after(b"prefix", &[])), Vec::<[u8; 32]>::new());
+        assert_eq!(*shake256::<8>(path, &after(b"prefix", &[])), Vec::<[u8; 8]>::new());
     }
 }
 
@@ -138,17 +143,16 @@ proptest! {
     #[test]
     #[cfg_attr(miri, ignore = "takes hours")]
     fn lengths_in_any_mix(
-        parts in prop::collection::vec((0..=4096_usize, 0..4096_usize), 0..=20),
-        prefix in 0..=300_usize,
+        sizes in prop::collection::vec((0..=300_usize, 0..=4096_usize, 0..4096_usize), 0..=20),
     ) {
         let bytes = noise(8192);
-        let messages: Vec<&[u8]> = parts.iter().map(|&(len, from)| &bytes[from..from + len]).collect();
-        let prefix = &bytes[..prefix];
-        let digests: Vec<_> = messages.iter().map(|message| sha3_256_of(prefix, message)).collect();
-        let keys: Vec<_> = messages.iter().map(|message| shake256_of::<112>(prefix, message)).collect();
+        let parts = |&(label, len, from): &(usize, usize, usize)| [&bytes[..label], &bytes[from..from + len]];
+        let messages: Vec<Parts<'_>> = sizes.iter().map(parts).collect();
+        let digests: Vec<_> = messages.iter().map(|[first, second]| sha3_256_of(first, second)).collect();
+        let keys: Vec<_> = messages.iter().map(|[first, second]| shake256_of::<112>(first, second)).collect();
         for path in paths() {
-            prop_assert_eq!(&sha3_256(path, prefix, &messages), &digests, "{}", path);
-            prop_assert_eq!(&*shake256::<112>(path, prefix, &messages), &keys, "{}", path);
+            prop_assert_eq!(&sha3_256(path, &messages), &digests, "{}", path);
+            prop_assert_eq!(&*shake256::<112>(path, &messages), &keys, "{}", path);
         }
     }
 }

@@ -15,15 +15,11 @@ use crate::store::Staged;
 const IN_FLIGHT: usize = 16;
 
 impl FsEngine {
-    /// Stores many chunks; the answers are in the order of the input, each chunk's its own.
-    ///
     /// As many puts, but for the number of syncs: a temporary for each chunk is written and synced, all are
-    /// renamed, and then each folder is synced once. At most 16 system calls wait at a time. The lengths
-    /// are the caller's to check, as for `put`.
+    /// renamed, and then each folder is synced once. At most 16 system calls wait at a time.
     ///
-    /// # Errors
-    /// As for `put`. A failed sync of a folder fails the chunks in that folder.
-    pub fn put_many(&self, chunks: &[(ChunkId, Bytes)]) -> Vec<Result<PutOutcome>> {
+    /// A failed sync of a folder fails the chunks in that folder.
+    pub(crate) fn put_batch(&self, chunks: &[(ChunkId, Bytes)]) -> Vec<Result<PutOutcome>> {
         let mut known = HashSet::with_capacity(chunks.len());
         let is_first: Vec<bool> = chunks.iter().map(|(id, _)| known.insert(*id)).collect();
         let staged = side_by_side(chunks.len(), |n| {

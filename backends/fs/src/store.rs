@@ -268,6 +268,10 @@ impl BlockingEngine for FsEngine {
         Ok(outcome)
     }
 
+    fn put_many(&self, chunks: &[(ChunkId, Bytes)]) -> Option<Vec<Result<PutOutcome>>> {
+        Some(self.put_batch(chunks))
+    }
+
     fn get(&self, id: ChunkId) -> Result<Option<Bytes>> {
         let max = self.capabilities.max_chunk_len;
         match self.file_len("get", id)? {

@@ -72,7 +72,7 @@ fn times(trace: &[Call], call: Call) -> usize {
 #[test]
 fn each_file_is_synced_then_all_renamed_then_each_folder_synced_once() {
     let rig = Rig::new(Durability::OnPut);
-    let answers = rig.engine.put_many(&batch());
+    let answers = rig.engine.put_many(&batch()).unwrap();
     assert!(answers.iter().all(|answer| matches!(answer, Ok(PutOutcome::Inserted))), "{answers:?}");
     let trace = rig.os.trace();
     let order = [Call::SyncFile, Call::Rename, Call::SyncDir].map(|call| position(&trace, call));
@@ -84,7 +84,7 @@ fn each_file_is_synced_then_all_renamed_then_each_folder_synced_once() {
         assert_eq!(cut.get(id).unwrap(), Some(data));
     }
     // All are there: nothing is written, but another process may have renamed them and not synced.
-    let answers = rig.engine.put_many(&batch());
+    let answers = rig.engine.put_many(&batch()).unwrap();
     assert!(answers.iter().all(|answer| matches!(answer, Ok(PutOutcome::Present))), "{answers:?}");
     let trace = rig.os.trace();
     let calls = [Call::CreateNew, Call::Rename, Call::SyncDir].map(|call| times(&trace, call));
@@ -94,7 +94,7 @@ fn each_file_is_synced_then_all_renamed_then_each_folder_synced_once() {
 #[test]
 fn on_flush_no_folder_is_synced_before_the_flush() {
     let rig = Rig::new(Durability::OnFlush);
-    assert!(rig.engine.put_many(&batch()).iter().all(Result::is_ok));
+    assert!(rig.engine.put_many(&batch()).unwrap().iter().all(Result::is_ok));
     assert_eq!(times(&rig.os.trace(), Call::SyncDir), 0);
     rig.engine.flush().unwrap();
     assert_eq!(times(&rig.os.trace(), Call::SyncDir), FOLDERS);
@@ -109,7 +109,7 @@ fn a_flat_folder_is_synced_once() {
     let engine = config.open_engine(OpenMode::Create).unwrap();
     engine.put(chunk(99).0, &chunk(99).1).unwrap();
     os.trace();
-    let answers = engine.put_many(&batch());
+    let answers = engine.put_many(&batch()).unwrap();
     assert!(answers.iter().all(|answer| matches!(answer, Ok(PutOutcome::Inserted))), "{answers:?}");
     assert_eq!(times(&os.trace(), Call::SyncDir), 1);
     assert!(batch().into_iter().all(|(id, data)| engine.get(id).unwrap() == Some(data)));
@@ -118,9 +118,9 @@ fn a_flat_folder_is_synced_once() {
 #[test]
 fn a_chunk_twice_in_a_batch_and_an_empty_batch() {
     let rig = Rig::new(Durability::OnPut);
-    assert!(rig.engine.put_many(&[]).is_empty());
+    assert!(rig.engine.put_many(&[]).unwrap().is_empty());
     let (one, two) = (chunk(2), chunk(3));
-    let answers = rig.engine.put_many(&[one.clone(), two.clone(), one.clone(), one.clone()]);
+    let answers = rig.engine.put_many(&[one.clone(), two.clone(), one.clone(), one.clone()]).unwrap();
     let outcomes: Vec<_> = answers.into_iter().map(Result::unwrap).collect();
     use PutOutcome::{Inserted, Present};
     assert_eq!(outcomes, [Inserted, Inserted, Present, Present]);
@@ -136,7 +136,7 @@ fn one_failing_call_fails_its_own_chunk() {
         for nth in 0.. {
             let (rig, context) = (Rig::new(Durability::OnPut), format!("call {nth} of {call:?}"));
             rig.os.arm(call, nth, ENOSPC);
-            let answers = rig.engine.put_many(&batch());
+            let answers = rig.engine.put_many(&batch()).unwrap();
             let struck = rig.os.disarm();
             let failed = answers.iter().filter(|answer| answer.is_err()).count();
             assert_eq!(failed as u64, struck, "{context}: {answers:?}");
@@ -156,7 +156,7 @@ fn a_failing_sync_of_a_folder_fails_all_in_it_and_nobody_else() {
     for nth in 0..FOLDERS as u64 {
         let (rig, context) = (Rig::new(Durability::OnPut), format!("sync {nth}"));
         rig.os.arm(Call::SyncDir, nth, ENOSPC);
-        let answers = rig.engine.put_many(&batch());
+        let answers = rig.engine.put_many(&batch()).unwrap();
         assert_eq!(rig.os.disarm(), 1);
         assert_eq!(times(&rig.os.trace(), Call::SyncDir), FOLDERS, "a failed sync was tried again");
         let mut folders = BTreeMap::<u8, BTreeSet<bool>>::new();
@@ -181,7 +181,7 @@ fn check_answers(rig: &Rig, answers: &[selfenc_core::store::Result<PutOutcome>],
         }
     }
     assert_eq!(rig.temporaries(), 0, "{context}");
-    assert!(rig.engine.put_many(&batch()).iter().all(Result::is_ok), "{context}: and still");
+    assert!(rig.engine.put_many(&batch()).unwrap().iter().all(Result::is_ok), "{context}: and still");
     let cut = rig.after_the_worst_cut();
     assert!(batch().into_iter().all(|(id, data)| cut.get(id).unwrap() == Some(data)), "{context}");
 }
@@ -193,7 +193,7 @@ fn what_a_batch_was_told_survives_any_cut() {
     for at in 1.. {
         let rig = Rig::new(Durability::OnPut);
         rig.sim.cut_after(at);
-        let answers = rig.engine.put_many(&batch());
+        let answers = rig.engine.put_many(&batch()).unwrap();
         let was_cut = rig.sim.is_cut();
         let told = answers.iter().filter(|answer| answer.is_ok()).count();
         partly += u32::from(told > 0 && told < answers.len());

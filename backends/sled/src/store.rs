@@ -259,6 +259,11 @@ impl BlockingEngine for SledEngine {
         self.call("put", move |db| db.put(id, &data)).map_err(|e| e.with_chunk(id))
     }
 
+    /// One thread does all of them, and nothing is synced.
+    fn put_many(&self, _: &[(ChunkId, Bytes)]) -> Option<Vec<Result<PutOutcome>>> {
+        None
+    }
+
     fn get(&self, id: ChunkId) -> Result<Option<Bytes>> {
         let max = self.capabilities.max_chunk_len;
         let get = || {

@@ -138,6 +138,11 @@ impl BlockingEngine for SqliteEngine {
         }
     }
 
+    /// Puts side by side are committed together.
+    fn put_many(&self, _: &[(ChunkId, Bytes)]) -> Option<Vec<Result<PutOutcome>>> {
+        None
+    }
+
     fn get(&self, id: ChunkId) -> Result<Option<Bytes>> {
         let max = self.capabilities.max_chunk_len;
         let found = self.read("get", |conn| find(conn, id, max)).map_err(|e| e.with_chunk(id))?;

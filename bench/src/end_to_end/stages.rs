@@ -10,7 +10,7 @@ use chacha20poly1305::{ChaCha20Poly1305, Nonce};
 use selfenc::Suite;
 use selfenc_bench::Result;
 use selfenc_bench::stats::Summary;
-use selfenc_kernels::{Path, cbc, sha3_256, shake256};
+use selfenc_kernels::{Parts, Path, cbc, sha3_256, shake256};
 use zstd_safe::CCtx;
 
 use super::{Bench, Held, name_of, say};
@@ -24,7 +24,7 @@ const CIPHER_ROOM: usize = 16;
 /// As many chunks as the engine hands to a thread at once, with the default memory budget on two cores.
 const BATCH: usize = 8;
 /// The length of the content hash's label, the suite and the kind.
-const PREFIX: [u8; 21] = [7; 21];
+const LABEL: [u8; 21] = [7; 21];
 /// The key of a chunk: any will do for the time it takes.
 const KEY: [u8; 32] = [9; 32];
 
@@ -69,17 +69,17 @@ type Round = ([f64; NAMES.len()], f64);
 
 /// The seconds of each stage over all chunks.
 fn stages(suite: Suite, workers: &mut [Worker], chunks: &mut [Chunk<'_>]) -> [f64; NAMES.len()] {
-    let hash = |prefix: &'static [u8]| {
+    let hash = |label: &'static [u8]| {
         move |_: &mut Worker, batch: &mut [Chunk<'_>]| {
-            let messages: Vec<_> = batch.iter().map(|chunk| chunk.body().as_slice()).collect();
-            std::hint::black_box(digests(suite, prefix, &messages));
+            let messages: Vec<_> = batch.iter().map(|chunk| [label, chunk.body().as_slice()]).collect();
+            std::hint::black_box(digests(suite, &messages));
         }
     };
     chunks.iter_mut().for_each(Chunk::reset);
     [
         on_all_cores(workers, chunks, |_, batch| batch.iter_mut().for_each(Chunk::copy)),
         on_all_cores(workers, chunks, |worker, batch| batch.iter_mut().for_each(|c| c.compress(worker))),
-        on_all_cores(workers, chunks, hash(&PREFIX)),
+        on_all_cores(workers, chunks, hash(&LABEL)),
         on_all_cores(workers, chunks, |_, batch| seal(suite, batch)),
         on_all_cores(workers, chunks, hash(&[])),
     ]
@@ -186,12 +186,13 @@ fn worth_trying(plain: &[u8]) -> bool {
     counts.iter().map(|count| count * count).sum::<u64>() > (1 << 24) + (1 << 20)
 }
 
-fn digests(suite: Suite, prefix: &[u8], messages: &[&[u8]]) -> Vec<[u8; 32]> {
+fn digests(suite: Suite, messages: &[Parts<'_>]) -> Vec<[u8; 32]> {
     match suite {
-        Suite::Sha3Aes256Cbc => sha3_256(Path::current(), prefix, messages),
+        Suite::Sha3Aes256Cbc => sha3_256(Path::current(), messages),
         Suite::Blake3ChaCha20Poly1305 => {
-            let hash =
-                |message: &&[u8]| *blake3::Hasher::new().update(prefix).update(message).finalize().as_bytes();
+            let hash = |[label, message]: &Parts<'_>| {
+                *blake3::Hasher::new().update(label).update(message).finalize().as_bytes()
+            };
             messages.iter().map(hash).collect()
         }
     }
@@ -201,8 +202,8 @@ fn digests(suite: Suite, prefix: &[u8], messages: &[&[u8]]) -> Vec<[u8; 32]> {
 fn seal(suite: Suite, batch: &mut [Chunk<'_>]) {
     match suite {
         Suite::Sha3Aes256Cbc => {
-            let keys: Vec<&[u8]> = batch.iter().map(|_| KEY.as_slice()).collect();
-            let expanded = shake256::<112>(Path::current(), &PREFIX, &keys);
+            let keys: Vec<_> = batch.iter().map(|_| [LABEL.as_slice(), &KEY]).collect();
+            let expanded = shake256::<112>(Path::current(), &keys);
             let jobs = batch.iter_mut().zip(expanded.iter()).map(|(chunk, expanded)| {
                 let body = chunk.body_mut();
                 body.resize(body.len() + 16 - body.len() % 16, 16); // as long as PKCS#7 makes it

@@ -57,7 +57,10 @@ impl Generation {
     /// The hash of each. One call for many, so that lanes can be filled.
     pub(super) fn hash_batch(self, messages: &[&[u8]]) -> Vec<Digest> {
         match self {
-            Self::One => sha3_256(Path::current(), &[], messages),
+            Self::One => {
+                let messages: Vec<_> = messages.iter().map(|message| [*message, &[]]).collect();
+                sha3_256(Path::current(), &messages)
+            }
             Self::Two => messages.iter().map(|message| self.hash(message)).collect(),
         }
     }

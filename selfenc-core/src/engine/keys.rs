@@ -31,10 +31,13 @@ pub(super) fn content_hashes<'a>(
     kind: Kind,
     encoded: impl IntoIterator<Item = &'a [u8]>,
 ) -> Vec<Digest> {
-    let mut prefix = Vec::with_capacity(CONTENT.len() + 2);
-    prefix.extend_from_slice(CONTENT);
-    prefix.extend_from_slice(&[suite.id(), kind as u8]);
-    suite.hash_batch(&prefix, encoded)
+    let label = content_label(suite, kind);
+    suite.hash_batch(encoded.into_iter().map(|encoded| [label.as_slice(), encoded]))
+}
+
+/// What an encoded chunk is hashed after.
+pub(super) fn content_label(suite: Suite, kind: Kind) -> Vec<u8> {
+    [CONTENT, &[suite.id(), kind as u8]].concat()
 }
 
 /// ck: the key of the chunk with content hash `own`; `neighbours` are zeros unless the binding is `Next`.

@@ -7,7 +7,7 @@ use super::budget::Permit;
 use super::buffers::{Buffer, Buffers};
 use super::chunking::Chunk;
 use super::codec::{self, Compression};
-use super::keys::{Binding, chunk_key, content_hashes};
+use super::keys::{Binding, chunk_key, content_hashes, content_label};
 use super::map::{Entry, Node};
 use super::secret::Secret;
 use super::suite::{ChunkKey, Digest, Kind, Suite};
@@ -69,8 +69,7 @@ impl Recipe {
         let keys: Vec<_> = chunks.iter().map(key).collect();
         let encoded = chunks.iter_mut().map(|(chunk, _)| chunk.encoded.vec());
         self.suite.seal_batch(Kind::Data, keys.iter().zip(encoded).collect());
-        let stored = chunks.iter().map(|(chunk, _)| &chunk.encoded[..]);
-        let names = self.suite.hash_batch(&[], stored);
+        let names = names(self.suite, chunks.iter().map(|(chunk, _)| &chunk.encoded[..]));
         let sealed = chunks.into_iter().zip(keys).zip(names);
         sealed
             .map(|(((Prepared { encoded: stored, content, len, permit }, _), key), name)| {
@@ -125,14 +124,66 @@ pub(super) fn open_page(suite: Suite, entry: &Entry, stored: Bytes) -> Option<Ze
     Some(page)
 }
 
-/// E of each: stored length, then name, then cipher, then content hash; only then may anything be decoded.
+fn names<'a>(suite: Suite, stored: impl IntoIterator<Item = &'a [u8]>) -> Vec<Digest> {
+    suite.hash_batch(stored.into_iter().map(|stored| [stored, &[]]))
+}
+
+/// E of each: only once the stored length, the name, the cipher and the content hash are right may anything be
+/// decoded.
 fn open(
     suite: Suite,
     kind: Kind,
     chunks: Vec<(&Entry, Bytes)>,
     take: impl Fn(Bytes) -> Buffer,
 ) -> Vec<Option<Buffer>> {
-    let names = suite.hash_batch(&[], chunks.iter().map(|(_, stored)| &stored[..]));
+    // Lanes that would be idle are worth a copy of what is stored.
+    if 2 * chunks.len() <= suite.lanes() {
+        hash_side_by_side(suite, kind, chunks, take)
+    } else {
+        hash_in_turn(suite, kind, chunks, take)
+    }
+}
+
+/// Decrypts, then hashes what was stored and what came out together.
+///
+/// What is not named as it should be has then been decrypted, so all of it is hashed whether its padding is
+/// right or not: otherwise a store could find out by the time that it takes.
+fn hash_side_by_side(
+    suite: Suite,
+    kind: Kind,
+    chunks: Vec<(&Entry, Bytes)>,
+    take: impl Fn(Bytes) -> Buffer,
+) -> Vec<Option<Buffer>> {
+    let decrypt = |(entry, stored): &(&Entry, Bytes)| {
+        let mut data = take(stored.clone());
+        let is_open = suite.open(kind, &entry.key, data.vec()).is_some();
+        (is_open, data)
+    };
+    let decrypted: Vec<_> = chunks.iter().map(decrypt).collect();
+    let label = content_label(suite, kind);
+    let messages = chunks.iter().zip(&decrypted);
+    let messages =
+        messages.flat_map(|((_, stored), (_, data))| [[&stored[..], &[]], [&label[..], &data[..]]]);
+    let hashes = suite.hash_batch(messages);
+    let compare = |(((entry, stored), (is_open, data)), [name, content]): (_, &[Digest; 2])| {
+        let (entry, stored): (&Entry, Bytes) = (entry, stored);
+        let is_right = stored.len() == entry.stored as usize
+            && name == entry.name.as_bytes()
+            && is_open
+            && *content == entry.content;
+        is_right.then_some(data)
+    };
+    chunks.into_iter().zip(decrypted).zip(hashes.as_chunks().0).map(compare).collect()
+}
+
+/// Hashes what is stored, decrypts in place, and hashes what came out.
+fn hash_in_turn(
+    suite: Suite,
+    kind: Kind,
+    chunks: Vec<(&Entry, Bytes)>,
+    take: impl Fn(Bytes) -> Buffer,
+) -> Vec<Option<Buffer>> {
+    let names = names(suite, chunks.iter().map(|(_, stored)| &stored[..]));
     let decrypt = |((entry, stored), name): ((&Entry, Bytes), Digest)| {
         let is_named = stored.len() == entry.stored as usize && name == *entry.name.as_bytes();
         let mut data = is_named.then(|| take(stored))?;

@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::collections::hash_map::RandomState;
 use std::fmt::Debug;
 use std::hash::{BuildHasher, Hash};
@@ -7,7 +8,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::future;
 use futures::stream::{self, BoxStream, StreamExt};
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::{Mutex, OwnedMutexGuard, Semaphore};
 
 use super::attended::attended;
 use super::{
@@ -17,6 +18,9 @@ use super::{
 
 /// Locks for ids: few enough to cost nothing, enough that two ids in flight seldom share one.
 const STRIPES: usize = 1024;
+
+/// Chunks put by one call, which has the locks of all of them.
+const TOGETHER: usize = 64;
 
 /// Blocking calls at once. tokio's own limit of 512 threads would let one busy store take them all.
 const THREADS: usize = 64;
@@ -35,6 +39,13 @@ pub trait BlockingEngine: Debug + Send + Sync + 'static {
     /// # Errors
     /// As there.
     fn put(&self, id: ChunkId, data: &Bytes) -> Result<PutOutcome>;
+    /// See [`ChunkStore::put_many`]: as many puts, by an engine that does them faster together. The lengths were
+    /// checked; an id may be there twice. An engine that cannot says `None`, having done nothing, and then
+    /// they are put side by side.
+    fn put_many(&self, chunks: &[(ChunkId, Bytes)]) -> Option<Vec<Result<PutOutcome>>> {
+        let _ = chunks;
+        None
+    }
     /// See [`ChunkStore::get`].
     ///
     /// # Errors
@@ -108,6 +119,34 @@ impl<E: BlockingEngine> Blocking<E> {
         F: FnOnce(&E) -> Result<T> + Send + 'static,
     {
         run(Arc::clone(&self.engine), Arc::clone(&self.threads), op, future::ready(()), call).await
+    }
+
+    /// `None` if the engine does not put chunks together.
+    async fn put_together(&self, chunks: Vec<(ChunkId, Bytes)>) -> Option<Vec<Result<PutOutcome>>> {
+        let capabilities = self.capabilities();
+        let too_long = |(id, data): &(ChunkId, Bytes)| capabilities.check_len(*id, data).err();
+        let refused: Vec<_> = chunks.iter().map(too_long).collect();
+        let fits = chunks
+            .into_iter()
+            .zip(&refused)
+            .filter_map(|(chunk, refused)| refused.is_none().then_some(chunk));
+        let chunks: Vec<_> = fits.collect();
+        let ids: Vec<_> = chunks.iter().map(|(id, _)| *id).collect();
+        let locks = self.locks.of_all(&ids);
+        let put = move |engine: &E| Ok(engine.put_many(&chunks));
+        let put = run(Arc::clone(&self.engine), Arc::clone(&self.threads), "put", locks, put).await;
+        let mut answers = match put {
+            Ok(answers) => answers?.into_iter(),
+            // The same for each: the runtime is shutting down.
+            Err(e) => {
+                let again = |id: &ChunkId| Err(Error::new(e.kind(), "put", e.to_string()).with_chunk(*id));
+                ids.iter().map(again).collect::<Vec<_>>().into_iter()
+            }
+        };
+        let nothing = || Err(Error::new(ErrorKind::Other, "put", "the engine gave no answer"));
+        let answer =
+            |refused: Option<Error>| refused.map_or_else(|| answers.next().unwrap_or_else(nothing), Err);
+        Some(refused.into_iter().map(answer).collect())
     }
 
     async fn run_locked<T, F>(&self, op: &'static str, key: impl Hash, call: F) -> Result<T>
@@ -226,7 +265,17 @@ impl<E: BlockingEngine> ChunkStore for Blocking<E> {
     }
 
     async fn put_many(&self, chunks: Vec<(ChunkId, Bytes)>) -> Vec<Result<PutOutcome>> {
-        stream::iter(chunks).map(|(id, data)| self.put(id, data)).buffered(THREADS / 4).collect().await
+        let mut answers = Vec::with_capacity(chunks.len());
+        for some in chunks.chunks(TOGETHER) {
+            match self.put_together(some.to_vec()).await {
+                Some(together) => answers.extend(together),
+                None => {
+                    let puts = stream::iter(some.to_vec()).map(|(id, data)| self.put(id, data));
+                    answers.extend(puts.buffered(THREADS / 4).collect::<Vec<_>>().await);
+                }
+            }
+        }
+        answers
     }
 
     async fn delete_many(&self, ids: Vec<ChunkId>) -> Vec<Result<()>> {
@@ -277,8 +326,18 @@ impl Stripes {
     }
 
     fn of(&self, key: impl Hash) -> Arc<Mutex<()>> {
-        #[allow(clippy::cast_possible_truncation)] // any bits of the hash will do
-        let stripe = self.hasher.hash_one(key) as usize % STRIPES;
-        Arc::clone(&self.locks[stripe])
+        Arc::clone(&self.locks[self.stripe(key)])
+    }
+
+    /// Takes the locks of all keys, in one order everywhere, so that nobody waits for another in a circle.
+    fn of_all(&self, keys: &[ChunkId]) -> impl Future<Output = Vec<OwnedMutexGuard<()>>> + Send + use<> {
+        let stripes: BTreeSet<_> = keys.iter().map(|key| self.stripe(key)).collect();
+        let locks: Vec<_> = stripes.into_iter().map(|stripe| Arc::clone(&self.locks[stripe])).collect();
+        stream::iter(locks).then(Mutex::lock_owned).collect()
+    }
+
+    #[allow(clippy::cast_possible_truncation)] // any bits of the hash will do
+    fn stripe(&self, key: impl Hash) -> usize {
+        self.hasher.hash_one(key) as usize % STRIPES
     }
 }

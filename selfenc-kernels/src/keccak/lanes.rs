@@ -2,7 +2,7 @@
 
 use zeroize::{Zeroize, Zeroizing};
 
-use super::{Block, RATE, Sponge, State, scalar};
+use super::{Block, Parts, RATE, Sponge, State, scalar};
 
 /// Absorbs into `N` states at once.
 pub(super) trait Kernel<const N: usize> {
@@ -13,23 +13,22 @@ pub(super) trait Kernel<const N: usize> {
     fn absorb(&self, state: &mut State<N>, blocks: [&[Block]; N]);
 }
 
-/// The sponge's output for each of `prefix ‖ message`.
+/// The sponge's output for each message.
 ///
 /// A lane that ends takes the next message; the longest go first, so that the last ones end together.
 pub(super) fn hash<K: Kernel<N>, const N: usize, const OUT: usize>(
     kernel: &K,
     sponge: Sponge,
-    prefix: &[u8],
-    messages: &[&[u8]],
+    messages: &[Parts<'_>],
 ) -> Vec<[u8; OUT]> {
     let mut outputs = vec![[0; OUT]; messages.len()];
     let mut queue: Vec<usize> = (0..messages.len()).collect();
-    queue.sort_by_key(|&index| messages[index].len());
+    queue.sort_by_key(|&index| messages[index].iter().map(|part| part.len()).sum::<usize>());
     let mut state = Zeroizing::new([[0; N]; 25]);
     let mut lanes = [const { None }; N];
     loop {
         for lane in lanes.iter_mut().filter(|lane| lane.is_none()) {
-            *lane = queue.pop().map(|index| Lane::new(index, sponge, prefix, messages[index]));
+            *lane = queue.pop().map(|index| Lane::new(index, sponge, messages[index]));
         }
         if lanes.iter().flatten().count() < K::WORTH {
             break;
@@ -95,8 +94,8 @@ struct Lane<'a> {
     /// Of the message among all.
     index: usize,
     sponge: Sponge,
-    prefix: &'a [u8],
-    message: &'a [u8],
+    first: &'a [u8],
+    second: &'a [u8],
     /// Whole blocks where they lie; none when the next one is in `buffer`.
     whole: &'a [Block],
     /// A block that is made of two parts, or padded.
@@ -106,8 +105,8 @@ struct Lane<'a> {
 }
 
 impl<'a> Lane<'a> {
-    fn new(index: usize, sponge: Sponge, prefix: &'a [u8], message: &'a [u8]) -> Self {
-        let mut lane = Self { index, sponge, prefix, message, whole: &[], buffer: [0; RATE], last: false };
+    fn new(index: usize, sponge: Sponge, [first, second]: Parts<'a>) -> Self {
+        let mut lane = Self { index, sponge, first, second, whole: &[], buffer: [0; RATE], last: false };
         lane.next();
         lane
     }
@@ -129,22 +128,22 @@ impl<'a> Lane<'a> {
         false
     }
 
-    /// Takes the next blocks off the prefix and the message.
+    /// Takes the next blocks off the two parts.
     fn next(&mut self) {
-        let segment = if self.prefix.is_empty() { &mut self.message } else { &mut self.prefix };
+        let segment = if self.first.is_empty() { &mut self.second } else { &mut self.first };
         let (whole, rest) = segment.as_chunks();
         if !whole.is_empty() {
             (self.whole, *segment) = (whole, rest);
             return;
         }
-        let from_prefix = self.prefix.len();
-        self.buffer[..from_prefix].copy_from_slice(self.prefix);
-        self.prefix = &[];
-        let room = &mut self.buffer[from_prefix..];
-        let (now, later) = self.message.split_at(room.len().min(self.message.len()));
+        let from_first = self.first.len();
+        self.buffer[..from_first].copy_from_slice(self.first);
+        self.first = &[];
+        let room = &mut self.buffer[from_first..];
+        let (now, later) = self.second.split_at(room.len().min(self.second.len()));
         room[..now.len()].copy_from_slice(now);
-        self.message = later;
-        let len = from_prefix + now.len();
+        self.second = later;
+        let len = from_first + now.len();
         if len < RATE {
             self.buffer[len..].fill(0);
             self.buffer[len] = self.sponge.suffix();
@@ -201,11 +200,11 @@ mod tests {
         }
     }
 
-    fn agree<const N: usize>(prefix: &[u8], messages: &[&[u8]]) {
-        let found: Vec<[u8; 32]> = hash::<_, N, 32>(&Arrays, Sponge::Sha3, prefix, messages);
-        assert_eq!(found, scalar::sha3_256(prefix, messages), "{N} lanes");
-        let found: Vec<[u8; 300]> = hash::<_, N, 300>(&Arrays, Sponge::Shake, prefix, messages);
-        assert_eq!(found, *scalar::shake256::<300>(prefix, messages), "{N} lanes");
+    fn agree<const N: usize>(messages: &[Parts<'_>]) {
+        let found: Vec<[u8; 32]> = hash::<_, N, 32>(&Arrays, Sponge::Sha3, messages);
+        assert_eq!(found, scalar::sha3_256(messages), "{N} lanes");
+        let found: Vec<[u8; 300]> = hash::<_, N, 300>(&Arrays, Sponge::Shake, messages);
+        assert_eq!(found, *scalar::shake256::<300>(messages), "{N} lanes");
     }
 
     #[test]
@@ -214,11 +213,12 @@ mod tests {
         let bytes: Vec<u8> = (0..=u8::MAX).cycle().take(1000).collect();
         let lens = [0, 1, 135, 136, 137, 271, 272, 273, 500, 7, 64];
         for count in 0..=lens.len() {
-            let messages: Vec<&[u8]> = lens[..count].iter().map(|&len| &bytes[..len]).collect();
-            for prefix in [0, 5, 135, 136, 137, 300] {
-                agree::<1>(&bytes[..prefix], &messages);
-                agree::<4>(&bytes[..prefix], &messages);
-                agree::<8>(&bytes[..prefix], &messages);
+            for label in [0, 5, 135, 136, 137, 300] {
+                let messages: Vec<Parts<'_>> =
+                    lens[..count].iter().map(|&len| [&bytes[..label], &bytes[..len]]).collect();
+                agree::<1>(&messages);
+                agree::<4>(&messages);
+                agree::<8>(&messages);
             }
         }
     }
@@ -226,6 +226,6 @@ mod tests {
     /// Little enough for Miri: a lane that is refilled, and one that ends alone.
     #[test]
     fn two_lanes_take_three_messages() {
-        agree::<2>(&[7; 5], &[&[], &[1; 136], &[2; 3]]);
+        agree::<2>(&[[&[7; 5], &[]], [&[], &[1; 136]], [&[7; 5], &[2; 3]]]);
     }
 }

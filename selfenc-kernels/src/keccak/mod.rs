@@ -17,6 +17,9 @@ const RATE: usize = 136;
 
 type Block = [u8; RATE];
 
+/// A message in two parts, one after the other: a label and what it stands before, or nothing.
+pub type Parts<'a> = [&'a [u8]; 2];
+
 /// Word by word, that word of `N` states.
 type State<const N: usize> = [[u64; N]; 25];
 
@@ -37,43 +40,33 @@ impl Sponge {
     }
 }
 
-/// The SHA3-256 of each of `prefix ‖ message`, in the messages' order.
+/// The SHA3-256 of each message, in their order.
 ///
 /// Lengths may differ. The gain needs as many messages as the path has lanes, or more.
 #[must_use]
-pub fn sha3_256(path: Path, prefix: &[u8], messages: &[&[u8]]) -> Vec<[u8; 32]> {
-    vectors(path, Sponge::Sha3, prefix, messages).unwrap_or_else(|| scalar::sha3_256(prefix, messages))
+pub fn sha3_256(path: Path, messages: &[Parts<'_>]) -> Vec<[u8; 32]> {
+    vectors(path, Sponge::Sha3, messages).unwrap_or_else(|| scalar::sha3_256(messages))
 }
 
-/// The first `OUT` bytes of the SHAKE256 of each of `prefix ‖ message`, in the messages' order.
+/// The first `OUT` bytes of the SHAKE256 of each message, in their order.
 ///
 /// Made for deriving keys: the outputs are wiped when dropped, and the states before it returns.
 #[must_use]
-pub fn shake256<const OUT: usize>(
-    path: Path,
-    prefix: &[u8],
-    messages: &[&[u8]],
-) -> Zeroizing<Vec<[u8; OUT]>> {
-    vectors(path, Sponge::Shake, prefix, messages)
-        .map_or_else(|| scalar::shake256(prefix, messages), Zeroizing::new)
+pub fn shake256<const OUT: usize>(path: Path, messages: &[Parts<'_>]) -> Zeroizing<Vec<[u8; OUT]>> {
+    vectors(path, Sponge::Shake, messages).map_or_else(|| scalar::shake256(messages), Zeroizing::new)
 }
 
 /// `None` where the path has no vectors, or this CPU lacks it.
 #[cfg(target_arch = "x86_64")]
-fn vectors<const OUT: usize>(
-    path: Path,
-    sponge: Sponge,
-    prefix: &[u8],
-    messages: &[&[u8]],
-) -> Option<Vec<[u8; OUT]>> {
+fn vectors<const OUT: usize>(path: Path, sponge: Sponge, messages: &[Parts<'_>]) -> Option<Vec<[u8; OUT]>> {
     match path {
         Path::Portable => None,
-        Path::Avx2 => x86::Avx2::detect().map(|avx2| lanes::hash(&avx2, sponge, prefix, messages)),
-        Path::Avx512 => x86::Avx512::detect().map(|avx512| lanes::hash(&avx512, sponge, prefix, messages)),
+        Path::Avx2 => x86::Avx2::detect().map(|avx2| lanes::hash(&avx2, sponge, messages)),
+        Path::Avx512 => x86::Avx512::detect().map(|avx512| lanes::hash(&avx512, sponge, messages)),
     }
 }
 
 #[cfg(not(target_arch = "x86_64"))]
-fn vectors<const OUT: usize>(_: Path, _: Sponge, _: &[u8], _: &[&[u8]]) -> Option<Vec<[u8; OUT]>> {
+fn vectors<const OUT: usize>(_: Path, _: Sponge, _: &[Parts<'_>]) -> Option<Vec<[u8; OUT]>> {
     None
 }

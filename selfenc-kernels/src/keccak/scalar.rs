@@ -5,19 +5,21 @@ use sha3::{Digest as _, Sha3_256};
 use shake::{ExtendableOutput, Shake256, Update, XofReader};
 use zeroize::Zeroizing;
 
-use super::{Block, RATE};
+use super::{Block, Parts, RATE};
 
-pub(super) fn sha3_256(prefix: &[u8], messages: &[&[u8]]) -> Vec<[u8; 32]> {
-    let hash = |message| Sha3_256::new().chain_update(prefix).chain_update(message).finalize().into();
+pub(super) fn sha3_256(messages: &[Parts<'_>]) -> Vec<[u8; 32]> {
+    let hash = |[first, second]: &Parts<'_>| {
+        Sha3_256::new().chain_update(first).chain_update(second).finalize().into()
+    };
     messages.iter().map(hash).collect()
 }
 
-pub(super) fn shake256<const OUT: usize>(prefix: &[u8], messages: &[&[u8]]) -> Zeroizing<Vec<[u8; OUT]>> {
+pub(super) fn shake256<const OUT: usize>(messages: &[Parts<'_>]) -> Zeroizing<Vec<[u8; OUT]>> {
     let mut outputs = Zeroizing::new(vec![[0; OUT]; messages.len()]);
-    for (output, message) in outputs.iter_mut().zip(messages) {
+    for (output, [first, second]) in outputs.iter_mut().zip(messages) {
         let mut shake = Shake256::default();
-        shake.update(prefix);
-        shake.update(message);
+        shake.update(first);
+        shake.update(second);
         shake.finalize_xof().read(output);
     }
     outputs

@@ -2,15 +2,23 @@
 
 use chacha20poly1305::aead::{AeadInOut, KeyInit};
 use chacha20poly1305::{ChaCha20Poly1305, Nonce};
+use selfenc_kernels::Parts;
 use zeroize::Zeroizing;
 
 use super::{ChunkKey, Digest, EXPAND, Functions, Kind, Suite};
 
-pub(super) static FUNCTIONS: Functions = Functions { hash, seal, open };
+pub(super) static FUNCTIONS: Functions = Functions { hash, lanes, seal, open };
 
-fn hash(prefix: &[u8], messages: &[&[u8]]) -> Vec<Digest> {
-    let hash = |message: &&[u8]| *blake3::Hasher::new().update(prefix).update(message).finalize().as_bytes();
+fn hash(messages: &[Parts<'_>]) -> Vec<Digest> {
+    let hash = |[label, message]: &Parts<'_>| {
+        *blake3::Hasher::new().update(label).update(message).finalize().as_bytes()
+    };
     messages.iter().map(hash).collect()
+}
+
+/// One message fills them all.
+fn lanes() -> usize {
+    1
 }
 
 fn seal(suite: Suite, kind: Kind, chunks: Vec<(&ChunkKey, &mut Vec<u8>)>) {

@@ -6,6 +6,7 @@ mod sha3_aes;
 use std::fmt;
 use std::str::FromStr;
 
+use selfenc_kernels::Parts;
 use zeroize::Zeroizing;
 
 use super::error::Error;
@@ -54,19 +55,20 @@ impl Suite {
         }
     }
 
-    /// The hash of `prefix` followed by `message`.
-    pub(super) fn hash(self, prefix: &[u8], message: &[u8]) -> Digest {
-        (self.functions().hash)(prefix, &[message])[0]
+    /// The hash of `label` followed by `message`.
+    pub(super) fn hash(self, label: &[u8], message: &[u8]) -> Digest {
+        (self.functions().hash)(&[[label, message]])[0]
     }
 
-    /// The hash of `prefix` followed by each message. One call for many, so that lanes can be filled.
-    pub(super) fn hash_batch<'a>(
-        self,
-        prefix: &[u8],
-        messages: impl IntoIterator<Item = &'a [u8]>,
-    ) -> Vec<Digest> {
+    /// The hash of each: a label followed by a message. One call for many, so that lanes can be filled.
+    pub(super) fn hash_batch<'a>(self, messages: impl IntoIterator<Item = Parts<'a>>) -> Vec<Digest> {
         let messages: Vec<_> = messages.into_iter().collect();
-        (self.functions().hash)(prefix, &messages)
+        (self.functions().hash)(&messages)
+    }
+
+    /// How many long messages this CPU hashes in about the time of one.
+    pub(super) fn lanes(self) -> usize {
+        (self.functions().lanes)()
     }
 
     /// Encrypts an encoded chunk in place; the result is what is stored.
@@ -123,7 +125,8 @@ const EXPAND: &[u8] = b"selfenc v1 expand";
 
 /// What makes a suite.
 struct Functions {
-    hash: fn(&[u8], &[&[u8]]) -> Vec<Digest>,
+    hash: fn(&[Parts<'_>]) -> Vec<Digest>,
+    lanes: fn() -> usize,
     seal: Seal,
     open: Open,
 }

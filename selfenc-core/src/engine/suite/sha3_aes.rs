@@ -1,19 +1,23 @@
 //! Suite 0x10: SHA3-256, and AES-256-CBC with PKCS#7 padding under a repeated 64-byte XOR pad.
 
-use selfenc_kernels::{Path, cbc, sha3_256, shake256};
+use selfenc_kernels::{Parts, Path, cbc, sha3_256, shake256};
 use zeroize::Zeroizing;
 
 use super::{ChunkKey, Digest, EXPAND, Functions, Kind, Suite};
 use crate::engine::pkcs7;
 
-pub(super) static FUNCTIONS: Functions = Functions { hash, seal, open };
+pub(super) static FUNCTIONS: Functions = Functions { hash, lanes, seal, open };
 
 const KEY: usize = 32;
 const BLOCK: usize = 16;
 const PAD: usize = 64;
 
-fn hash(prefix: &[u8], messages: &[&[u8]]) -> Vec<Digest> {
-    sha3_256(Path::current(), prefix, messages)
+fn hash(messages: &[Parts<'_>]) -> Vec<Digest> {
+    sha3_256(Path::current(), messages)
+}
+
+fn lanes() -> usize {
+    Path::current().lanes()
 }
 
 fn seal(suite: Suite, _: Kind, mut chunks: Vec<(&ChunkKey, &mut Vec<u8>)>) {
@@ -37,8 +41,9 @@ fn open(suite: Suite, _: Kind, key: &ChunkKey, data: &mut Vec<u8>) -> Option<()>
 
 /// Chunk keys' 112 bytes each for the cipher: key, IV and XOR pad.
 fn expand(suite: Suite, keys: &[&[u8]]) -> Vec<Expanded> {
-    let prefix = [EXPAND, &[0, suite.id()]].concat();
-    let expanded = shake256::<{ KEY + BLOCK + PAD }>(Path::current(), &prefix, keys);
+    let label = [EXPAND, &[0, suite.id()]].concat();
+    let keys: Vec<_> = keys.iter().map(|key| [label.as_slice(), key]).collect();
+    let expanded = shake256::<{ KEY + BLOCK + PAD }>(Path::current(), &keys);
     expanded.iter().map(Expanded::new).collect()
 }
 

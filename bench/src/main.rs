@@ -9,6 +9,7 @@ mod peer;
 mod render;
 mod report;
 mod results;
+mod stream;
 
 use clap::{Parser, Subcommand};
 use selfenc_bench::Result;
@@ -31,6 +32,8 @@ enum Command {
     /// Everything: files against age, restic, borg and rclone, memory against self_encryption, the stages'
     /// ceiling; writes JSON
     EndToEnd(end_to_end::EndToEnd),
+    /// A generated stream into a store that keeps nothing, for who watches memory and time
+    Stream(stream::Stream),
     /// Tables and plots of docs/performance.md from that JSON
     Render(render::Render),
 }
@@ -40,6 +43,7 @@ fn main() -> Result<()> {
     match args.command.unwrap_or(Command::Memory(args.memory)) {
         Command::Memory(args) => memory::run(args),
         Command::EndToEnd(args) => end_to_end::run(&args),
+        Command::Stream(args) => stream::run(&args),
         Command::Render(args) => render::run(&args),
     }
 }

@@ -79,6 +79,10 @@ pub(crate) enum Work {
     ReadCold,
     /// 4 KiB of a chunk that was.
     ReadCached,
+    /// A generated stream of many short chunks, into a store that keeps nothing.
+    ManyChunks,
+    /// A generated stream that is far longer than any memory, likewise.
+    LongStream,
 }
 
 /// One piece of work, one data set, one program.

@@ -8,6 +8,7 @@ mod machine;
 mod programs;
 mod reads;
 mod rounds;
+mod scale;
 mod sizes;
 mod stages;
 
@@ -72,6 +73,8 @@ enum Part {
     Reads,
     /// Each stage alone, and the engine as a fraction of their ceiling
     Stages,
+    /// Many chunks and twice as many, and a long stream into a store that keeps nothing
+    Scale,
 }
 
 impl EndToEnd {
@@ -146,6 +149,10 @@ pub(crate) fn run(args: &EndToEnd) -> Result<()> {
     drop(held);
     if args.wants(Part::Reads) {
         results.measurements.extend(reads::measure(&bench)?);
+        results.write(json)?;
+    }
+    if args.wants(Part::Scale) {
+        results.measurements.extend(scale::measure(&bench, args.quick)?);
         results.write(json)?;
     }
     say(&format!("written to {}", json.display()));

@@ -87,7 +87,32 @@ fn rows(results: &Results) -> impl Iterator<Item = String> {
         let measured = m.seconds.map(|seconds| seconds * 1e6);
         row("4 KiB, cached, µs", &m.data, &m.program, "", "under 20", measured, measured.median < 20.0)
     });
-    ratios.chain(fractions).chain(sizes).chain(cached)
+    ratios.chain(fractions).chain(sizes).chain(cached).chain(growth(results))
+}
+
+/// Twice as many chunks, and a stream far longer than memory.
+fn growth(results: &Results) -> Vec<String> {
+    const MIB: f64 = (1 << 20) as f64;
+    let mut rows = Vec::new();
+    if let [some, twice] = results.of(Work::ManyChunks).collect::<Vec<_>>()[..] {
+        if let Some(time) = some.faster_than(twice) {
+            let met = (1.7..=2.3).contains(&time.median);
+            rows.push(row("twice as many chunks, time", &some.data, SHA3, "as many", "2 ± 15 %", time, met));
+        }
+        if let (Some(before), Some(after)) = (some.peak_rss, twice.peak_rss) {
+            let grown = after.map(|peak| (peak - before.median) / MIB);
+            let (what, met) = ("twice as many chunks, more memory, MiB", grown.median < 8.0);
+            rows.push(row(what, &some.data, SHA3, "as many", "flat", grown, met));
+        }
+    }
+    for m in results.of(Work::LongStream) {
+        if let (Some(peak), Some(budget)) = (m.peak_rss, m.budget) {
+            let what = format!("a stream of {} GiB, memory over the budget, MiB", m.bytes >> 30);
+            let over = peak.map(|peak| (peak - budget as f64) / MIB);
+            rows.push(row(&what, &m.data, SHA3, "", "at most 64", over, over.median <= 64.0));
+        }
+    }
+    rows
 }
 
 fn row(what: &str, data: &str, ours: &str, theirs: &str, goal: &str, measured: Summary, met: bool) -> String {

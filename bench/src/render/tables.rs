@@ -28,6 +28,7 @@ pub(crate) fn all(results: &Results) -> Result<Vec<(&'static str, String)>> {
         ("memory", memory(results)),
         ("reads", reads(results)),
         ("stages", stages(results)),
+        ("scale", scale(results)),
     ];
     for (name, text) in &tables {
         if text.lines().count() < 3 {
@@ -108,6 +109,24 @@ fn again(results: &Results) -> String {
         "| store | data | program | first, MiB/s | again, MiB/s | times as fast | least – most |",
         "|---|---|---|--:|--:|--:|--:|",
         folder.chain(memory),
+    )
+}
+
+fn scale(results: &Results) -> String {
+    let row = |m: &Measurement| {
+        format!(
+            "| {:.1} | {} | {} | {} | {} |",
+            m.bytes as f64 / MIB / 1024.0,
+            if m.work == Work::ManyChunks { "64 KiB" } else { "1 MiB" },
+            ranged(m.seconds, 2),
+            ranged(m.speed(), 0),
+            m.peak_rss.map_or(String::from(" | "), |peak| ranged(peak.map(|bytes| bytes / MIB), 0)),
+        )
+    };
+    table(
+        "| GiB | chunks of | seconds | least – most | MiB/s | least – most | peak MiB | least – most |",
+        "|--:|--:|--:|--:|--:|--:|--:|--:|",
+        results.of(Work::ManyChunks).chain(results.of(Work::LongStream)).map(row),
     )
 }
 
@@ -233,6 +252,8 @@ pub(crate) mod tests {
             Work::EncryptAgain,
             Work::ReadCold,
             Work::ReadCached,
+            Work::ManyChunks,
+            Work::LongStream,
         ];
         for (work, (program, seconds)) in works
             .into_iter()

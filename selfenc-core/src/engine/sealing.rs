@@ -134,50 +134,79 @@ fn open(
     suite: Suite,
     kind: Kind,
     chunks: Vec<(&Entry, Bytes)>,
-    take: impl Fn(Bytes) -> Buffer,
+    take: impl Fn(Bytes) -> Buffer + Sync,
 ) -> Vec<Option<Buffer>> {
-    // Lanes that would be idle are worth a copy of what is stored.
-    if 2 * chunks.len() <= suite.lanes() {
-        hash_side_by_side(suite, kind, chunks, take)
-    } else {
-        hash_in_turn(suite, kind, chunks, take)
+    // Lanes and threads that would be idle are worth a copy of what is stored. A page holds keys, and is decrypted
+    // only if it is the right one.
+    match &chunks[..] {
+        _ if kind == Kind::Page => in_turn(suite, kind, chunks, take),
+        [(entry, stored)] => vec![on_two_threads(suite, kind, entry, stored, take)],
+        some if 2 * some.len() <= suite.lanes() => side_by_side(suite, kind, some, take),
+        _ => in_turn(suite, kind, chunks, take),
     }
 }
 
-/// Decrypts, then hashes what was stored and what came out together.
+/// Decrypts, and hashes what was stored and what came out in one call.
 ///
-/// What is not named as it should be has then been decrypted, so all of it is hashed whether its padding is
-/// right or not: otherwise a store could find out by the time that it takes.
-fn hash_side_by_side(
+/// What is not named as it should be has been decrypted by then. All of it is hashed whether its padding is
+/// right or not: otherwise a store could find that out by the time that it takes.
+fn side_by_side(
     suite: Suite,
     kind: Kind,
-    chunks: Vec<(&Entry, Bytes)>,
+    chunks: &[(&Entry, Bytes)],
     take: impl Fn(Bytes) -> Buffer,
 ) -> Vec<Option<Buffer>> {
-    let decrypt = |(entry, stored): &(&Entry, Bytes)| {
-        let mut data = take(stored.clone());
-        let is_open = suite.open(kind, &entry.key, data.vec()).is_some();
-        (is_open, data)
-    };
-    let decrypted: Vec<_> = chunks.iter().map(decrypt).collect();
+    let decrypted = chunks.iter().map(|(entry, stored)| decrypt(suite, kind, entry, take(stored.clone())));
+    let decrypted: Vec<_> = decrypted.collect();
     let label = content_label(suite, kind);
     let messages = chunks.iter().zip(&decrypted);
     let messages =
-        messages.flat_map(|((_, stored), (_, data))| [[&stored[..], &[]], [&label[..], &data[..]]]);
+        messages.flat_map(|((_, stored), (data, _))| [[&stored[..], &[]], [&label[..], &data[..]]]);
     let hashes = suite.hash_batch(messages);
-    let compare = |(((entry, stored), (is_open, data)), [name, content]): (_, &[Digest; 2])| {
-        let (entry, stored): (&Entry, Bytes) = (entry, stored);
-        let is_right = stored.len() == entry.stored as usize
-            && name == entry.name.as_bytes()
-            && is_open
-            && *content == entry.content;
-        is_right.then_some(data)
+    let compare = |((chunk, decrypted), [name, content]): ((&(&Entry, Bytes), _), &[Digest; 2])| {
+        let (entry, stored) = chunk;
+        if_right(entry, stored, decrypted, name, content)
     };
-    chunks.into_iter().zip(decrypted).zip(hashes.as_chunks().0).map(compare).collect()
+    chunks.iter().zip(decrypted).zip(hashes.as_chunks().0).map(compare).collect()
+}
+
+/// Hashes what was stored while another thread decrypts, and hashes what comes out; and all of it, as above.
+fn on_two_threads(
+    suite: Suite,
+    kind: Kind,
+    entry: &Entry,
+    stored: &Bytes,
+    take: impl Fn(Bytes) -> Buffer + Sync,
+) -> Option<Buffer> {
+    let name = || suite.hash(&[], stored);
+    let decrypted = || {
+        let decrypted = decrypt(suite, kind, entry, take(stored.clone()));
+        let content = suite.hash(&content_label(suite, kind), &decrypted.0);
+        (decrypted, content)
+    };
+    let ((decrypted, content), name) = rayon::join(decrypted, name);
+    if_right(entry, stored, decrypted, &name, &content)
+}
+
+/// What `stored`, in a buffer of its own, was encrypted from, and whether it could be.
+fn decrypt(suite: Suite, kind: Kind, entry: &Entry, mut stored: Buffer) -> (Buffer, bool) {
+    let is_open = suite.open(kind, &entry.key, stored.vec()).is_some();
+    (stored, is_open)
+}
+
+fn if_right(
+    entry: &Entry,
+    stored: &Bytes,
+    (data, is_open): (Buffer, bool),
+    name: &Digest,
+    content: &Digest,
+) -> Option<Buffer> {
+    let is_named = stored.len() == entry.stored as usize && name == entry.name.as_bytes();
+    (is_named && is_open && *content == entry.content).then_some(data)
 }
 
 /// Hashes what is stored, decrypts in place, and hashes what came out.
-fn hash_in_turn(
+fn in_turn(
     suite: Suite,
     kind: Kind,
     chunks: Vec<(&Entry, Bytes)>,
@@ -186,9 +215,8 @@ fn hash_in_turn(
     let names = names(suite, chunks.iter().map(|(_, stored)| &stored[..]));
     let decrypt = |((entry, stored), name): ((&Entry, Bytes), Digest)| {
         let is_named = stored.len() == entry.stored as usize && name == *entry.name.as_bytes();
-        let mut data = is_named.then(|| take(stored))?;
-        suite.open(kind, &entry.key, data.vec())?;
-        Some(data)
+        let (data, is_open) = is_named.then(|| decrypt(suite, kind, entry, take(stored)))?;
+        is_open.then_some(data)
     };
     let expected: Vec<_> = chunks.iter().map(|(entry, _)| entry.content).collect();
     let encoded: Vec<_> = chunks.into_iter().zip(names).map(decrypt).collect();

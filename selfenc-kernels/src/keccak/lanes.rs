@@ -11,6 +11,11 @@ pub(super) trait Kernel<const N: usize> {
 
     /// Absorbs as many blocks as the shortest lane has, into each state.
     fn absorb(&self, state: &mut State<N>, blocks: [&[Block]; N]);
+
+    /// Absorbs blocks of one message into its state.
+    fn absorb_alone(&self, state: &mut [u64; 25], blocks: &[Block]) {
+        scalar::absorb(state, blocks);
+    }
 }
 
 /// The sponge's output for each message.
@@ -50,7 +55,7 @@ pub(super) fn hash<K: Kernel<N>, const N: usize, const OUT: usize>(
             loop {
                 let blocks = lane.pending();
                 let count = blocks.len();
-                scalar::absorb(&mut state, blocks);
+                kernel.absorb_alone(&mut state, blocks);
                 if lane.advance(count) {
                     break;
                 }

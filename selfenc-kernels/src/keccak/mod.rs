@@ -6,6 +6,8 @@ mod lanes;
 mod permutation;
 mod scalar;
 #[cfg(target_arch = "x86_64")]
+mod single;
+#[cfg(target_arch = "x86_64")]
 mod x86;
 
 use zeroize::Zeroizing;

@@ -23,7 +23,7 @@ pub(super) trait Word<const N: usize>: Copy {
 }
 
 /// FIPS 202, section 3.2.5.
-const ROUND_CONSTANTS: [u64; 24] = [
+pub(super) static ROUND_CONSTANTS: [u64; 24] = [
     0x0000_0000_0000_0001,
     0x0000_0000_0000_8082,
     0x8000_0000_0000_808a,

@@ -1,7 +1,8 @@
-//! What the comparisons share: the data, and statistics.
+//! What the comparisons share: the data, the stages of encrypting, and statistics.
 #![forbid(unsafe_code)]
 
 pub mod data;
+pub mod stages;
 pub mod stats;
 
 /// What the functions here return.

@@ -18,7 +18,7 @@ fn store_urls_that_cannot_be() {
     let home = with_map();
     for command in [&["cat", "data.selfenc"][..], &["encrypt", "data", "--force"], &["names"]] {
         let at = |url| [command, &["--store", url]].concat();
-        home.fails_with_hint(2, &at("gopher://x"), "this build has file, memory", "file:");
+        home.fails_with_hint(2, &at("gopher://x"), "no backend for 'gopher:'; this build has ", "file:");
         home.fails_with_hint(2, &at("/just/a/path"), "scheme:path", "file:");
         for secret in ["s3://user:hunter2@host/b", "file:x?token=hunter2"] {
             let err = home.fails(2, &at(secret));

@@ -1,5 +1,7 @@
 //! The stages of encrypting, each by the calls that the engine makes.
 
+use std::fmt;
+
 use chacha20poly1305::aead::{AeadInOut, KeyInit};
 use chacha20poly1305::{ChaCha20Poly1305, Nonce};
 use selfenc::Suite;
@@ -74,6 +76,12 @@ pub struct Worker {
     frame: Vec<u8>,
 }
 
+impl fmt::Debug for Worker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Worker").finish_non_exhaustive()
+    }
+}
+
 impl Worker {
     /// # Errors
     /// If there is no memory for it.
@@ -84,7 +92,7 @@ impl Worker {
 }
 
 /// A chunk and its buffers, which are touched before the first measured round.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Chunk<'a> {
     source: &'a [u8],
     raw: Vec<u8>,

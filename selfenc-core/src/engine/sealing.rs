@@ -247,32 +247,44 @@ mod tests {
         super::open_data(suite, vec![(entry, stored, len)], &Buffers::default()).pop().flatten()
     }
 
+    /// By every way to hash: of few chunks and of many, side by side and in turn.
     #[test]
     fn what_is_wrong_with_one_chunk_is_nothing_to_the_others() {
-        for suite in Suite::ALL {
-            let chunks: Vec<_> = (0..9u8)
-                .map(|n| {
-                    chunk_of(
-                        suite,
-                        Kind::Data,
-                        encoded(&vec![n; 100 * usize::from(n) + 1], Compression::None),
-                    )
-                })
+        for (suite, count) in Suite::ALL.into_iter().flat_map(|suite| [(suite, 2), (suite, 3), (suite, 9)]) {
+            let plain = |n: usize| vec![u8::try_from(n).unwrap(); 100 * n + 1];
+            let chunks: Vec<_> = (0..count)
+                .map(|n| chunk_of(suite, Kind::Data, encoded(&plain(n), Compression::None)))
                 .collect();
-            for wrong in 0..8 {
+            for wrong in 0..count - 1 {
                 let mut batch: Vec<_> = chunks.clone();
                 let Entry { content, .. } = &mut batch[wrong].1;
                 content[0] ^= 1;
                 batch[wrong + 1].0 = Bytes::from(vec![0; batch[wrong + 1].0.len()]);
-                let lens = (0..9).map(|n| 100 * n + 1);
-                let asked = batch.iter().zip(lens).map(|((stored, entry), len)| (entry, stored.clone(), len));
-                for (n, data) in
-                    super::open_data(suite, asked.collect(), &Buffers::default()).into_iter().enumerate()
-                {
+                let asked =
+                    batch.iter().zip(0..).map(|((stored, entry), n)| (entry, stored.clone(), 100 * n + 1));
+                let opened = super::open_data(suite, asked.collect(), &Buffers::default());
+                assert_eq!(opened.len(), count);
+                for (n, data) in opened.into_iter().enumerate() {
                     assert_eq!(data.is_none(), n == wrong || n == wrong + 1);
-                    assert!(data.is_none_or(|data| data.len() == 100 * n + 1 && usize::from(data[0]) == n));
+                    assert!(data.is_none_or(|data| data == plain(n)));
                 }
             }
+        }
+    }
+
+    /// Another chunk of the same length is decrypted before its name is compared, and is refused all the same.
+    #[test]
+    fn another_chunk_under_the_name_is_refused() {
+        for (suite, count) in Suite::ALL.into_iter().flat_map(|suite| [(suite, 1), (suite, 2), (suite, 9)]) {
+            let chunks: Vec<_> = (0..=count)
+                .map(|n| {
+                    chunk_of(suite, Kind::Data, encoded(&[u8::try_from(n).unwrap(); 100], Compression::None))
+                })
+                .collect();
+            let moved = chunks.iter().zip(&chunks[1..]);
+            let asked = moved.map(|((_, entry), (other, _))| (entry, other.clone(), 100)).collect();
+            let opened = super::open_data(suite, asked, &Buffers::default());
+            assert!(opened.len() == count && opened.iter().all(Option::is_none));
         }
     }
 

@@ -39,7 +39,7 @@
 //! torn one.
 //!
 //! Puts that wait for the same folder at the same time share its sync, which begins after the last of their
-//! renames. [`FsEngine::put_many`] renames a whole batch first, and then syncs each folder once.
+//! renames. `put_many` renames a whole batch first, and then syncs each folder once.
 //!
 //! A sync that failed is never tried again for the same file or the same folder entry, because a second
 //! one can succeed without having written anything. After a failed sync of a chunk folder, none of the

@@ -346,17 +346,26 @@ mod tests {
         folder.flush().await.unwrap();
     }
 
-    #[tokio::test]
-    async fn a_flush_does_not_count_on_one_that_has_not_ended() {
-        let dir = tempfile::tempdir().unwrap();
-        let folder = Folder::new(dir.path().to_owned());
-        folder.note_deleted(ChunkId::from_bytes([7; 32]));
-        {
-            let mut first = std::pin::pin!(folder.flush());
-            assert!(futures::poll!(first.as_mut()).is_pending());
+    #[test]
+    fn a_flush_does_not_count_on_one_that_has_not_ended() {
+        // One thread for files, which is taken: what the first flush asks of it cannot end before it is
+        // looked at.
+        let runtime = tokio::runtime::Builder::new_current_thread().max_blocking_threads(1).build().unwrap();
+        runtime.block_on(async {
+            let (release, taken) = std::sync::mpsc::channel::<()>();
+            let blocker = tokio::task::spawn_blocking(move || taken.recv());
+            let dir = tempfile::tempdir().unwrap();
+            let folder = Folder::new(dir.path().to_owned());
+            folder.note_deleted(ChunkId::from_bytes([7; 32]));
+            {
+                let mut first = std::pin::pin!(folder.flush());
+                assert!(futures::poll!(first.as_mut()).is_pending());
+                release.send(()).unwrap();
+                folder.flush().await.unwrap_err();
+            }
+            // And the first was dropped.
             folder.flush().await.unwrap_err();
-        }
-        // And the first was dropped.
-        folder.flush().await.unwrap_err();
+            blocker.await.unwrap().unwrap();
+        });
     }
 }

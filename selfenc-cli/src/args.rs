@@ -72,6 +72,11 @@ impl Command {
     pub(crate) fn strains_the_store(&self) -> bool {
         matches!(self, Self::Store(args) if args.strains_it())
     }
+
+    /// Whether it reads no chunk.
+    pub(crate) fn only_stores(&self) -> bool {
+        matches!(self, Self::Encrypt(_))
+    }
 }
 
 const EXAMPLES: &str = "\

@@ -119,7 +119,11 @@ impl ChunkStore for Flawed {
 
     async fn get(&self, id: ChunkId) -> Result<Option<Bytes>> {
         if self.flaw == Flaw::LeaksFiles {
-            self.files.lock().expect("no holder panics").extend(File::open("/dev/null"));
+            let mut files = self.files.lock().expect("no holder panics");
+            // Enough to be noticed, and no more: other tests of this process need some, too.
+            if files.len() < 700 {
+                files.extend(File::open("/dev/null"));
+            }
         }
         let mut found = self.chunks.get(id).await?;
         if let Some(data) = &mut found

@@ -18,12 +18,19 @@ use selfenc_core::store::{
     RootName, RootStore, RootStoreExt, RootVersion, StoreFactory, StoreInfo, StoreUrl, Swap,
 };
 
+/// Longer than anything here takes on a busy machine.
+const LONG: Duration = Duration::from_secs(60);
+
 /// A blocking engine in memory that is as slow as it is told, and may answer a swap with an error.
 #[derive(Debug, Default)]
 struct Slow {
     chunks: Mutex<BTreeMap<ChunkId, Bytes>>,
     roots: Mutex<BTreeMap<RootName, (u64, Bytes)>>,
     delay: Duration,
+    /// What the next call waits for.
+    held: Mutex<Option<mpsc::Receiver<()>>>,
+    /// Calls wait until so many have run at once.
+    company: AtomicUsize,
     running: AtomicUsize,
     most_running: AtomicUsize,
     versions: AtomicUsize,
@@ -38,9 +45,28 @@ impl Slow {
     fn wait(&self, op: &'static str) {
         let now = self.running.fetch_add(1, Ordering::SeqCst) + 1;
         self.most_running.fetch_max(now, Ordering::SeqCst);
+        let held = self.held.lock().unwrap().take();
+        if let Some(held) = held {
+            held.recv_timeout(LONG).expect("it is told to go on");
+        }
+        let start = Instant::now();
+        while self.most_running.load(Ordering::SeqCst) < self.company.load(Ordering::SeqCst) {
+            if start.elapsed() > LONG {
+                // Nor need those after it wait for what does not come.
+                self.company.store(0, Ordering::SeqCst);
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
         thread::sleep(self.delay);
         self.running.fetch_sub(1, Ordering::SeqCst);
         self.log.lock().unwrap().push(op);
+    }
+
+    /// The next call waits in the engine until it is told to go on.
+    fn hold(&self) -> mpsc::Sender<()> {
+        let (go_on, held) = mpsc::channel();
+        *self.held.lock().unwrap() = Some(held);
+        go_on
     }
 
     fn root(&self, name: &RootName) -> Option<Root> {
@@ -126,13 +152,34 @@ fn slow(millis: u64) -> Blocking<Slow> {
     Blocking::new(Slow { delay: Duration::from_millis(millis), ..Slow::default() })
 }
 
+/// Waits until a call runs in the engine.
+async fn begun(store: &Blocking<Slow>) {
+    let begun = async {
+        while store.engine().running.load(Ordering::SeqCst) == 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(LONG, begun).await.expect("a call begins");
+}
+
+/// Tells a held call to go on, after a while in which others may do what they should not.
+async fn later(go_on: mpsc::Sender<()>) {
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    go_on.send(()).unwrap();
+}
+
 #[tokio::test]
 async fn a_dropped_delete_never_erases_a_later_put() {
-    let store = slow(30);
+    let store = slow(0);
     store.put(id(1), Bytes::from_static(b"old")).await.unwrap();
-    let delete = tokio::time::timeout(Duration::from_millis(5), store.delete(id(1)));
-    assert!(delete.await.is_err(), "it was dropped while it ran");
-    store.put(id(1), Bytes::from_static(b"new")).await.unwrap();
+    let go_on = store.engine().hold();
+    tokio::select! {
+        deleted = store.delete(id(1)) => panic!("it is not held: {deleted:?}"),
+        () = begun(&store) => {}
+    }
+    // It was dropped while it ran.
+    let (put, ()) = tokio::join!(store.put(id(1), Bytes::from_static(b"new")), later(go_on));
+    put.unwrap();
     tokio::time::sleep(Duration::from_millis(60)).await;
     assert_eq!(store.get(id(1)).await.unwrap().unwrap(), "new");
     assert_eq!(*store.engine().log.lock().unwrap(), ["put", "delete", "put", "get"]);
@@ -144,6 +191,7 @@ async fn writes_of_one_id_queue_and_others_do_not() {
     let same = (0..5).map(|_| store.put(id(1), Bytes::new()));
     futures::future::try_join_all(same).await.unwrap();
     assert_eq!(store.engine().most_running.load(Ordering::SeqCst), 1);
+    store.engine().company.store(6, Ordering::SeqCst);
     let different = (0..20).map(|n| store.put(id(n), Bytes::new()));
     futures::future::try_join_all(different).await.unwrap();
     assert!(store.engine().most_running.load(Ordering::SeqCst) > 5);
@@ -151,20 +199,15 @@ async fn writes_of_one_id_queue_and_others_do_not() {
 
 #[tokio::test]
 async fn an_executor_of_one_thread_is_not_blocked() {
-    let store = slow(100);
-    let start = Instant::now();
-    let ticks = async {
-        let mut longest = Duration::ZERO;
-        while start.elapsed() < Duration::from_millis(150) {
-            let before = Instant::now();
-            tokio::time::sleep(Duration::from_millis(1)).await;
-            longest = longest.max(before.elapsed());
-        }
-        longest
+    let store = slow(0);
+    let go_on = store.engine().hold();
+    // The put ends only if this goes on while it runs.
+    let beside = async {
+        begun(&store).await;
+        go_on.send(()).unwrap();
     };
-    let (put, longest) = tokio::join!(store.put(id(1), Bytes::new()), ticks);
+    let (put, ()) = tokio::join!(store.put(id(1), Bytes::new()), beside);
     put.unwrap();
-    assert!(longest < Duration::from_millis(80), "{longest:?}");
 }
 
 #[tokio::test]
@@ -190,21 +233,25 @@ async fn requests_that_nobody_polls_stop_nobody() {
     let mut puts = futures::stream::iter(0..400).map(|_| store.put(id(2), Bytes::new())).buffered(400);
     reads.next().await.unwrap().unwrap();
     puts.next().await.unwrap().unwrap();
-    let put = tokio::time::timeout(Duration::from_secs(20), store.put(id(2), Bytes::from_static(b"x")));
+    let put = tokio::time::timeout(2 * LONG, store.put(id(2), Bytes::from_static(b"x")));
     put.await.expect("it does not wait for what nobody polls").unwrap();
     drop((reads, puts));
 }
 
 #[tokio::test]
 async fn a_call_that_was_dropped_before_it_began_never_happens() {
-    let store = slow(20);
+    let store = slow(0);
+    let go_on = store.engine().hold();
     let first = store.put(id(1), Bytes::from_static(b"first"));
-    let second = store.put(id(1), Bytes::from_static(b"second"));
-    let both = async {
-        let (first, _) = tokio::join!(first, tokio::time::timeout(Duration::from_millis(5), second));
-        first
+    let second = async {
+        begun(&store).await;
+        let second = store.put(id(1), Bytes::from_static(b"second"));
+        let second = tokio::time::timeout(Duration::from_millis(5), second).await;
+        assert!(second.is_err(), "it did not wait for the first: {second:?}");
+        go_on.send(()).unwrap();
     };
-    both.await.unwrap();
+    let (first, ()) = tokio::join!(first, second);
+    first.unwrap();
     tokio::time::sleep(Duration::from_millis(60)).await;
     assert_eq!(store.get(id(1)).await.unwrap().unwrap(), "first");
 }
@@ -270,20 +317,25 @@ async fn batches_that_share_ids_in_any_order_never_overlap_and_never_lock_each_o
         }
         store.put_many(ids.map(|n| (id(n), Bytes::from(vec![n]))).to_vec())
     });
-    let all = tokio::time::timeout(Duration::from_secs(60), futures::future::join_all(batches)).await;
+    let all = tokio::time::timeout(LONG, futures::future::join_all(batches)).await;
     assert!(all.unwrap().iter().flatten().all(Result::is_ok));
     assert_eq!(store.engine().most_running.load(Ordering::SeqCst), 1);
 }
 
 #[tokio::test]
 async fn a_dropped_batch_never_undoes_a_later_delete() {
-    let store = Blocking::new(Slow { together: true, delay: Duration::from_millis(20), ..Slow::default() });
-    let batch = store.put_many((0..3).map(|n| (id(n), Bytes::from_static(b"late"))).collect());
-    assert!(
-        tokio::time::timeout(Duration::from_millis(5), batch).await.is_err(),
-        "it was dropped while it ran"
-    );
-    store.delete(id(2)).await.unwrap();
+    let store = Blocking::new(Slow { together: true, ..Slow::default() });
+    let go_on = store.engine().hold();
+    tokio::select! {
+        put = store.put_many((0..3).map(|n| (id(n), Bytes::from_static(b"late"))).collect()) => {
+            panic!("it is not held: {put:?}");
+        }
+        () = begun(&store) => {}
+    }
+    // It was dropped while it ran.
+    let (deleted, ()) = tokio::join!(store.delete(id(2)), later(go_on));
+    deleted.unwrap();
+    tokio::time::sleep(Duration::from_millis(60)).await;
     assert_eq!(store.get(id(2)).await.unwrap(), None);
     assert_eq!(store.get(id(1)).await.unwrap().unwrap(), "late");
 }

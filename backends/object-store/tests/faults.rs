@@ -417,8 +417,16 @@ async fn a_put_that_was_dropped_in_a_folder_is_written_anew() {
     controls.pause(true);
     controls.calls();
     // It looks for the chunk and for the store, and then waits in the middle of writing.
-    let paused = tokio::time::timeout(Duration::from_secs(1), put()).await;
-    assert!(paused.is_err() && controls.calls() == [Call::Head, Call::Head], "{paused:?}");
+    let halfway = async {
+        while controls.halfway() == 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::select! {
+        outcome = put() => panic!("it was not paused: {outcome:?}"),
+        halfway = tokio::time::timeout(Duration::from_secs(60), halfway) => halfway.expect("it begins"),
+    }
+    assert_eq!(controls.calls(), [Call::Head, Call::Head]);
     controls.pause(false);
     assert_eq!(put().await, PutOutcome::Inserted);
     assert!(controls.calls().contains(&Call::Put), "believed to be there or not, by a look");

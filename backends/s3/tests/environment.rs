@@ -135,12 +135,15 @@ fn missing_keys_are_said_so_at_once() {
             let e = from_url(&url).open(OpenMode::Create).await.unwrap_err();
             assert_eq!(e.kind(), ErrorKind::Unauthenticated, "{e}");
             assert!(e.to_string().contains("AWS_ACCESS_KEY_ID"), "{e}");
-            assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+            assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
         });
     }
     let (_service, proxy) = fresh();
-    let url = format!("s3://{BUCKET}/below?endpoint={}", proxy.endpoint());
-    child("missing_keys_are_said_so_at_once", &url, &[]);
+    let endpoint = proxy.endpoint();
+    let url = format!("s3://{BUCKET}/below?endpoint={endpoint}");
+    // Where machines of AWS ask, so that it would show.
+    let environment = [("AWS_EC2_METADATA_SERVICE_ENDPOINT", &endpoint[..])];
+    child("missing_keys_are_said_so_at_once", &url, &environment);
     assert_eq!(proxy.log().len(), 0);
 }
 

@@ -224,7 +224,7 @@ async fn an_unknown_swap_stays_unknown() {
 #[tokio::test]
 async fn a_silent_service_is_not_waited_for_by_each_delete() {
     let (_service, proxy) = fresh();
-    let long = Duration::from_millis(200);
+    let long = Duration::from_secs(2);
     let timeouts = Timeouts { attempt: long, operation: 2 * long, ..Timeouts::default() };
     let store = open(&proxy, config(&proxy).with_timeouts(timeouts)).await;
     proxy.rule(&[Kind::DeleteMany], Times::Always, Action::error(501, "NotImplemented"));
@@ -232,7 +232,8 @@ async fn a_silent_service_is_not_waited_for_by_each_delete() {
     let begun = Instant::now();
     let outcomes = store.delete_many((0..200).map(|n| chunk(n).0).collect()).await;
     assert!(outcomes.iter().all(|outcome| outcome.as_ref().unwrap_err().kind() == ErrorKind::Timeout));
-    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    // Fifty times 4 s, if each were waited for.
+    assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", begun.elapsed());
 }
 
 /// Gives keys that are about to end, and after that nothing.

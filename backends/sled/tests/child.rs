@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use selfenc_core::store::{BlockingEngine, Error, ErrorKind, OpenMode};
 use selfenc_sled::{SledConfig, SledEngine};
-use support::chunk;
+use support::{by_sled_alone, chunk};
 
 /// Where the child's store is.
 const CHILD: &str = "SELFENC_SLED_CHILD";
@@ -56,10 +56,15 @@ fn locked_by_another_process() {
     let mut lines = BufReader::new(running.stdout.take().unwrap()).lines().map(Result::unwrap);
     assert!(lines.any(|line| said(&line) == Some("open")), "the child did not open the store");
     for mode in [OpenMode::Existing, OpenMode::Create] {
-        let start = Instant::now();
-        let e = open(&dir, mode).unwrap_err();
-        assert!(e.kind() == ErrorKind::Locked && e.to_string().contains("close it"), "{e}");
-        assert!(start.elapsed() < Duration::from_secs(2), "it waited {:?}", start.elapsed());
+        let refused = || {
+            let start = Instant::now();
+            let e = open(&dir, mode).unwrap_err();
+            assert!(e.kind() == ErrorKind::Locked && e.to_string().contains("close it"), "{e}");
+            start.elapsed()
+        };
+        // Who waits for sled's own lock waits 2 s each time; who does not is held up only by a busy machine.
+        let quickest = std::iter::repeat_with(refused).take(5).min().unwrap();
+        assert!(quickest < Duration::from_secs(2), "it waited {quickest:?}");
     }
     // SIGKILL: a lock goes with its process.
     running.kill().unwrap();
@@ -72,7 +77,7 @@ fn locked_by_sled_in_other_hands() {
     // Another program that opened sled's own folder: sled's lock is all there is.
     let folder = tempfile::tempdir().unwrap();
     drop(open(folder.path(), OpenMode::Create).unwrap());
-    let theirs = sled::Config::new().segment_size(256 << 10).path(folder.path().join("sled")).open().unwrap();
+    let theirs = by_sled_alone(folder.path());
     let e = open(folder.path(), OpenMode::Existing).unwrap_err();
     assert_eq!(e.kind(), ErrorKind::Locked, "{e}");
     drop(theirs);

@@ -13,7 +13,7 @@ use selfenc_core::store::{
     BlockingEngine, ErrorKind, Expect, OpenMode, PutOutcome, Registry, RootName, Swap,
 };
 use selfenc_sled::{SledConfig, SledEngine, SledFactory};
-use support::{Rng, chunk};
+use support::{Rng, by_sled_alone, chunk};
 
 fn open(dir: &Path, mode: OpenMode) -> selfenc_core::store::Result<SledEngine> {
     SledConfig::new(dir).open_engine(mode)
@@ -207,7 +207,7 @@ fn damaged_roots_are_corrupt() {
     let dir = folder.path().join("store");
     let (a, b) = (RootName::new("a").unwrap(), RootName::new("b").unwrap());
     let edit = |change: &dyn Fn(&sled::Tree, &sled::Tree)| {
-        let db = sled::Config::new().segment_size(256 << 10).path(dir.join("sled")).open().unwrap();
+        let db = by_sled_alone(&dir);
         change(&db.open_tree("roots").unwrap(), &db.open_tree("root-values").unwrap());
     };
     for damage in 0..3 {

@@ -358,14 +358,14 @@ fn a_file_that_was_moved_or_replaced_is_missing() {
 fn a_writer_elsewhere_makes_it_unavailable_for_a_while() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("store.db");
-    let config = SqliteConfig::new(&path).with_busy_timeout(Duration::from_millis(100));
+    let config = SqliteConfig::new(&path).with_busy_timeout(Duration::from_secs(1));
     let store = Arc::new(config.open_engine(OpenMode::Create).unwrap());
     let (id, data) = chunk(1, 100);
     store.put(id, &data).unwrap();
     let other = foreign(&path).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let (start, name) = (Instant::now(), RootName::new("a").unwrap());
-    // All at once: they wait once, not one after the other.
+    // All at once: they wait once, not one after the other, which takes 16 s.
     let threads: Vec<_> = (2..18)
         .map(|n| {
             let store = Arc::clone(&store);
@@ -377,7 +377,7 @@ fn a_writer_elsewhere_makes_it_unavailable_for_a_while() {
         assert!(e.kind() == ErrorKind::Unavailable && e.is_transient(), "{e}");
         assert!(e.to_string().contains("another connection holds the database"), "{e}");
     }
-    assert!(start.elapsed() < Duration::from_millis(1200), "{:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
     let swapped = store.swap(&name, &Expect::Absent, Some(data.clone()));
     assert_eq!(swapped.unwrap_err().kind(), ErrorKind::Unavailable);
     assert_eq!(store.delete(id).unwrap_err().kind(), ErrorKind::Unavailable);
@@ -414,7 +414,8 @@ fn a_slow_reader_elsewhere_does_not_stop_writing() {
 fn a_slow_reader_elsewhere_is_not_waited_for() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("store.db");
-    let config = SqliteConfig::new(&path).with_durability(Durability::OnFlush);
+    let patience = Duration::from_secs(60);
+    let config = SqliteConfig::new(&path).with_durability(Durability::OnFlush).with_busy_timeout(patience);
     let store = config.open_engine(OpenMode::Create).unwrap();
     store.put(chunk(0, 10).0, &chunk(0, 10).1).unwrap();
     let reader = foreign(&path).unwrap();
@@ -422,8 +423,7 @@ fn a_slow_reader_elsewhere_is_not_waited_for() {
     for n in 1..90 {
         let start = Instant::now();
         store.put(chunk(n, 1 << 20).0, &chunk(n, 1 << 20).1).unwrap();
-        // The busy timeout is 5 s.
-        assert!(start.elapsed() < Duration::from_secs(4), "put {n}: {:?}", start.elapsed());
+        assert!(start.elapsed() < patience / 2, "put {n}: {:?}", start.elapsed());
     }
 }
 

@@ -83,17 +83,22 @@ async fn work(store: &SqliteStore) -> usize {
     outcomes.iter().filter(|outcome| **outcome == PutOutcome::Inserted).count()
 }
 
+/// Nobody promises either process its turn within the 5 s that are usual.
+async fn open_patiently(path: &Path, mode: OpenMode) -> SqliteStore {
+    SqliteConfig::new(path).with_busy_timeout(Duration::from_secs(60)).open(mode).await.unwrap()
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_processes_share_a_store_exactly() {
     if let Some(path) = std::env::var_os(STORE) {
-        let store = SqliteConfig::new(&path).open(OpenMode::Existing).await.unwrap();
+        let store = open_patiently(Path::new(&path), OpenMode::Existing).await;
         let inserted = work(&store).await;
         fs::write(Path::new(&path).with_extension("said"), inserted.to_string()).unwrap();
         return;
     }
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("store.db");
-    let store = SqliteConfig::new(&path).open(OpenMode::Create).await.unwrap();
+    let store = open_patiently(&path, OpenMode::Create).await;
     let mut second = Command::new(std::env::current_exe().unwrap())
         .args(["two_processes_share_a_store_exactly", "--exact"])
         .env(STORE, &path)

@@ -59,14 +59,21 @@ fn filled(path: &Path) -> SqliteEngine {
     store
 }
 
+/// Copies this program to where somebody else can run it. Not by itself: what a thread of another test starts
+/// meanwhile would for a moment have the copy open for writing as well, and nobody can run it then.
+fn copy_of_this_program(to: &Path) {
+    let copied = Command::new("cp").arg(std::env::current_exe().unwrap()).arg(to).status().unwrap();
+    assert!(copied.success());
+    mode(to, 0o755);
+}
+
 /// Runs `look` as somebody who may not write there.
 fn look_as_nobody(test: &str, folder: &Path, path: &Path) {
     if fs::metadata(folder).unwrap().uid() != 0 {
         return look(path);
     }
     let binary = folder.join("look");
-    fs::copy(std::env::current_exe().unwrap(), &binary).unwrap();
-    mode(&binary, 0o755);
+    copy_of_this_program(&binary);
     mode(folder, 0o755);
     let mut look = Command::new(&binary);
     look.args([test, "--exact"]).env(STORE, path).current_dir(folder).uid(NOBODY).gid(NOBODY);
@@ -128,8 +135,7 @@ fn what_somebody_else_put_meanwhile_shows_where_nothing_can_be_written() {
     let folder = tempfile::tempdir().unwrap();
     let (path, binary) = (folder.path().join("store.db"), folder.path().join("look"));
     drop(filled(&path));
-    fs::copy(std::env::current_exe().unwrap(), &binary).unwrap();
-    mode(&binary, 0o755);
+    copy_of_this_program(&binary);
     let allow = |write: bool| {
         mode(&path, if write { 0o644 } else { 0o444 });
         mode(folder.path(), if write { 0o755 } else { 0o555 });

@@ -35,7 +35,7 @@ async fn a_large_upload_waits_for_the_store() {
     let mut taken_while_closed = None;
     for n in 0..parts {
         let mut part = upload.put_part(random(PART, n as u64).into());
-        if taken_while_closed.is_none() && timeout(Duration::from_secs(2), &mut part).await.is_err() {
+        if taken_while_closed.is_none() && timeout(Duration::from_secs(10), &mut part).await.is_err() {
             taken_while_closed = Some(n * PART);
             gate.puts.add_permits(OPEN);
         } else if taken_while_closed.is_none() {

@@ -212,7 +212,10 @@ fn as_plain_user(home: &Home, args: &[&str]) -> Command {
     // Another user may not even reach the program where it was built.
     let program = home.root().join("selfenc");
     if !program.exists() {
-        fs::copy(env!("CARGO_BIN_EXE_selfenc"), &program).unwrap();
+        // Not by this process: what a thread of another test starts meanwhile would for a moment have the
+        // copy open for writing as well, and nobody can run it then.
+        let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_selfenc")).arg(&program).status().unwrap();
+        assert!(copied.success());
     }
     fs::set_permissions(home.root(), fs::Permissions::from_mode(0o755)).unwrap();
     let mut command = home.command_of(&program, args);

@@ -184,7 +184,7 @@ mod unix {
             let start = Instant::now();
             let output = child.wait_with_output().unwrap();
             let err = String::from_utf8(output.stderr).unwrap();
-            assert!(start.elapsed() < Duration::from_secs(30), "{args:?}");
+            assert!(start.elapsed() < Duration::from_secs(60), "{args:?}");
             assert_eq!(output.status.code(), Some(code), "{args:?}: {err}");
             assert_eq!(err.lines().count(), 1, "{args:?}: {err}");
             assert_eq!(everything(&home.path("chunks")), before, "{args:?}");
@@ -197,25 +197,30 @@ mod unix {
         fs::create_dir(home.path("disk")).unwrap();
         let mut command =
             home.command(&["store", "bench", "file:disk", "--size", "4K", "--count", "1000000"]);
-        let child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         wait_until("storing", || has_chunks(&home.path("disk")));
         let corner = fs::read_dir(home.path("disk")).unwrap().next().unwrap().unwrap().path();
         // As a network file system names what somebody still has open: it is waited for.
         fs::write(corner.join("tmp/.nfs01"), "").unwrap();
         let start = Instant::now();
         signal(&child, "-INT");
-        std::thread::sleep(Duration::from_millis(700));
+        // Well within the second after the first in which it is the same wish.
+        std::thread::sleep(Duration::from_millis(200));
         signal(&child, "-INT");
-        std::thread::sleep(Duration::from_millis(800));
+        wait_until("cleaning up", || !has_chunks(&home.path("disk")));
+        std::thread::sleep(Duration::from_millis(1500).saturating_sub(start.elapsed()));
         signal(&child, "-HUP");
         std::thread::sleep(Duration::from_millis(300));
-        assert!(!has_chunks(&home.path("disk")), "nothing was cleaned up");
-        signal(&child, "-TERM");
+        assert!(child.try_wait().unwrap().is_none(), "it was given up too soon");
+        // On a busy machine the first may have been heard late, and the second after it is not over.
+        wait_until("the end", || {
+            signal(&child, "-TERM");
+            std::thread::sleep(Duration::from_millis(300));
+            child.try_wait().unwrap().is_some()
+        });
         let output = child.wait_with_output().unwrap();
         let err = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(130), "{err}");
-        let took = start.elapsed();
-        assert!((Duration::from_millis(1700)..Duration::from_secs(5)).contains(&took), "{took:?}: {err}");
         let name = corner.file_name().unwrap().to_str().unwrap();
         assert!(err.contains(&format!("interrupted; file:disk/{name} may be left")), "{err}");
         assert_eq!(err.matches("nterrupt").count() + err.matches("terminated").count(), 1, "{err}");

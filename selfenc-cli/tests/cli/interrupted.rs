@@ -15,11 +15,11 @@ pub(crate) fn signal(child: &Child, name: &str) {
     assert!(status.success());
 }
 
-/// Waits until `done`, or fails after half a minute.
+/// Waits until `done`, or fails after a minute.
 pub(crate) fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
     let start = Instant::now();
     while !done() {
-        assert!(start.elapsed() < Duration::from_secs(30), "{what} did not happen");
+        assert!(start.elapsed() < Duration::from_secs(60), "{what} did not happen");
         sleep(Duration::from_millis(1));
     }
 }
@@ -46,7 +46,7 @@ fn an_interrupted_encryption_leaves_no_map() {
         signal(&child, name);
         let start = Instant::now();
         let status = child.wait().unwrap();
-        assert!(start.elapsed() < Duration::from_secs(10));
+        assert!(start.elapsed() < Duration::from_secs(60));
         assert_eq!((status.code(), status.signal()), (Some(code), None));
         let mut err = String::new();
         child.stderr.take().unwrap().read_to_string(&mut err).unwrap();
@@ -60,16 +60,31 @@ fn an_interrupted_encryption_leaves_no_map() {
 #[test]
 fn an_interrupted_decryption_leaves_no_file() {
     let home = Home::new();
-    home.write("data", random(96 << 20, 2));
+    let data = random(96 << 20, 2);
+    home.write("data", &data);
     home.ok(&["encrypt", "data", "--compress", "none", "--suite", "0x11"]);
-    fs::write(home.path("data"), "the old file").unwrap();
-    let mut command = home.command(&["decrypt", "data.selfenc", "--force", "--threads", "1"]);
-    let mut child = command.stderr(Stdio::null()).spawn().unwrap();
-    wait_until("writing", || part_of(&home).is_some_and(|len| len > 0));
-    signal(&child, "-TERM");
-    assert_eq!(child.wait().unwrap().code(), Some(143));
-    assert_eq!(home.files(), ["data", "data.selfenc"]);
-    assert_eq!(home.read("data"), b"the old file");
+    for _ in 0..20 {
+        home.write("data", "the old file");
+        let mut command = home.command(&["decrypt", "data.selfenc", "--force", "--threads", "1"]);
+        let mut child = command.stderr(Stdio::null()).spawn().unwrap();
+        let mut has_ended = false;
+        wait_until("writing", || {
+            has_ended = child.try_wait().unwrap().is_some();
+            has_ended || part_of(&home).is_some_and(|len| len > 0)
+        });
+        if !has_ended {
+            signal(&child, "-TERM");
+        }
+        let code = child.wait().unwrap().code();
+        assert_eq!(home.files(), ["data", "data.selfenc"], "{code:?}");
+        // If the whole file is there, the signal came too late to interrupt anything.
+        if home.read("data") != data {
+            assert_eq!(code, Some(143));
+            assert!(home.read("data") == b"the old file", "half a file");
+            return;
+        }
+    }
+    panic!("no run was interrupted");
 }
 
 #[test]

@@ -14,6 +14,7 @@ use selfenc_core::async_trait;
 use selfenc_core::engine::{DataMap, EncryptionConfig, Engine, Result, Scope, Written};
 use selfenc_core::store::{self, Capabilities, ChunkId, ChunkMeta, ChunkStore, Durability, PutOutcome};
 use tokio::io::{AsyncRead, ReadBuf};
+use tokio::sync::Semaphore;
 
 /// Bytes that look random and are the same every time.
 pub fn random(seed: u64, len: usize) -> Vec<u8> {
@@ -88,6 +89,8 @@ pub struct TestStore {
     pub most_in_flight: Arc<AtomicUsize>,
     /// Delays each put by a few ticks that depend on its name, so that they complete out of order.
     pub jitter: bool,
+    /// Each put takes one of these, for good.
+    pub permits: Option<Arc<Semaphore>>,
     /// A put of what is there keeps what is there, as real stores do.
     pub keeps_first: bool,
     /// Puts from this one on fail.
@@ -130,6 +133,9 @@ impl ChunkStore for TestStore {
         self.most_in_flight.fetch_max(now, Ordering::SeqCst);
         if self.jitter {
             tokio::time::sleep(Duration::from_micros(u64::from(id.as_bytes()[0]) * 20)).await;
+        }
+        if let Some(permits) = &self.permits {
+            permits.acquire().await.expect("nobody closes it").forget();
         }
         self.in_flight.fetch_sub(1, Ordering::SeqCst);
         if self.full_after.is_some_and(|limit| number >= limit) {

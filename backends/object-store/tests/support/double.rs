@@ -1,6 +1,7 @@
 //! A double of a service: another store, that fails when it is told to.
 
 use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -43,6 +44,8 @@ pub struct Controls(Arc<Shared>);
 struct Shared {
     state: Mutex<State>,
     paused: watch::Sender<bool>,
+    /// Puts that have come to wait for the end of a pause.
+    halfway: AtomicUsize,
 }
 
 #[derive(Debug, Default)]
@@ -61,7 +64,8 @@ struct State {
 
 impl Default for Controls {
     fn default() -> Self {
-        Self(Arc::new(Shared { state: Mutex::default(), paused: watch::Sender::new(false) }))
+        let paused = watch::Sender::new(false);
+        Self(Arc::new(Shared { state: Mutex::default(), paused, halfway: AtomicUsize::new(0) }))
     }
 }
 
@@ -99,6 +103,11 @@ impl Controls {
 
     pub fn pause(&self, on: bool) {
         self.0.paused.send_replace(on);
+    }
+
+    /// How many puts have come to wait, in the middle of writing, for the end of a pause.
+    pub fn halfway(&self) -> usize {
+        self.0.halfway.load(Ordering::SeqCst)
     }
 
     /// Kills the process: what it still asks is not heard.
@@ -168,6 +177,7 @@ impl Double {
         let mut upload = self.inner.put_multipart_opts(at, PutMultipartOptions::default()).await?;
         let whole = Bytes::from(payload.clone());
         upload.put_part(whole.slice(..whole.len() / 2).into()).await?;
+        self.controls.0.halfway.fetch_add(1, Ordering::SeqCst);
         let _ = paused.wait_for(|paused| !paused).await;
         upload.abort().await
     }

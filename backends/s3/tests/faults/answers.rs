@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use futures::future::join_all;
 use selfenc_core::store::{ChunkStore, ErrorKind};
 use selfenc_core::wrap::{Retry, RetryPolicy};
 use selfenc_s3::S3Config;
@@ -74,7 +75,8 @@ async fn what_does_not_pass_ends_at_the_limit() {
             check_attempts(&e, kind, ATTEMPTS, &what);
             assert!(e.to_string().contains("status"), "{what}: {e}");
             assert_eq!(bench.proxy.log().len(), ATTEMPTS, "{what}");
-            assert!(begun.elapsed() < Duration::from_secs(5), "{what}: {:?}", begun.elapsed());
+            // Less than a wait for an answer that has come.
+            assert!(begun.elapsed() < Duration::from_secs(25), "{what}: {:?}", begun.elapsed());
         }
         bench.reset();
         ask.prepare(&bench, 99).await;
@@ -84,13 +86,15 @@ async fn what_does_not_pass_ends_at_the_limit() {
 
 #[tokio::test]
 async fn a_service_is_waited_for_as_long_as_it_asks() {
+    // Longer than a shorter pause may be taken for, too.
+    let longest = Duration::from_secs(5);
     let asked = [
-        (("retry-after", "1"), Duration::from_secs(1)),
-        (("x-amz-retry-after", "250"), Duration::from_millis(250)),
+        (("retry-after", "1"), Duration::from_secs(1), longest),
+        (("x-amz-retry-after", "250"), Duration::from_millis(250), longest),
         // As MinIO asks while it starts; nobody waits that long.
-        (("retry-after", "60"), Duration::from_secs(5)),
+        (("retry-after", "60"), longest, Duration::from_secs(30)),
     ];
-    for ((name, value), least) in asked {
+    for ((name, value), least, most) in asked {
         let bench = Bench::new().await;
         Ask::Get.prepare(&bench, 0).await;
         let answer = Answer::error(503, "SlowDown").with(name, value);
@@ -98,23 +102,26 @@ async fn a_service_is_waited_for_as_long_as_it_asks() {
         Ask::Get.ask(&bench.store, 0).await.unwrap();
         let log = bench.proxy.log();
         let waited = log[1].at - log[0].at;
-        assert!(waited >= least && waited < least + Duration::from_secs(2), "{name}: {waited:?}");
+        assert!(waited >= least && waited < most, "{name}: {waited:?}");
     }
 }
 
 #[tokio::test]
 async fn a_service_is_not_waited_for_beyond_the_deadline() {
-    for asked in ["30", "100000000000", "no number", "-1"] {
-        let policy = quick().with_max_attempts(3).with_budget(Duration::from_secs(300));
-        let bench = with_operation(policy, Duration::from_millis(400)).await;
-        Ask::Get.prepare(&bench, 0).await;
-        let answer = Answer::error(503, "SlowDown").with("retry-after", asked);
-        bench.proxy.rule(Ask::Get.kinds(), Times::Always, Action::Answer(answer));
-        let begun = Instant::now();
-        let e = Ask::Get.ask(&bench.store, 0).await.unwrap_err();
-        check(&e, ErrorKind::Throttled, asked);
-        assert!(begun.elapsed() < Duration::from_secs(2), "{asked}: {:?}", begun.elapsed());
-    }
+    join_all(["30", "100000000000", "no number", "-1"].map(asked_to_wait)).await;
+}
+
+async fn asked_to_wait(asked: &str) {
+    // The first pause of 5 s is longer than the operation; nine of them would take 45 s.
+    let policy = quick().with_max_attempts(10).with_budget(Duration::from_secs(300));
+    let bench = with_operation(policy, Duration::from_secs(4)).await;
+    Ask::Get.prepare(&bench, 0).await;
+    let answer = Answer::error(503, "SlowDown").with("retry-after", asked);
+    bench.proxy.rule(Ask::Get.kinds(), Times::Always, Action::Answer(answer));
+    let begun = Instant::now();
+    let e = Ask::Get.ask(&bench.store, 0).await.unwrap_err();
+    check(&e, ErrorKind::Throttled, asked);
+    assert!(begun.elapsed() < Duration::from_secs(25), "{asked}: {:?}", begun.elapsed());
 }
 
 async fn with_operation(policy: RetryPolicy, operation: Duration) -> Bench {
@@ -209,7 +216,7 @@ async fn an_endless_error_is_not_read_to_its_end() {
         let e = ask.ask(&bench.store, 1).await.unwrap_err();
         check_attempts(&e, ErrorKind::Unavailable, ATTEMPTS, &format!("{ask:?}"));
         assert_eq!(bench.proxy.log().len(), ATTEMPTS, "{ask:?}");
-        assert!(begun.elapsed() < Duration::from_secs(5), "{ask:?}: {:?}", begun.elapsed());
+        assert!(begun.elapsed() < Duration::from_secs(25), "{ask:?}: {:?}", begun.elapsed());
     }
 }
 

@@ -149,7 +149,8 @@ async fn a_body_that_is_too_long_is_not_read() {
         assert_eq!((e.kind(), e.is_transient()), (ErrorKind::Corrupt, false), "{action:?}: {e}");
         no_secret(&e, "too long");
         assert_eq!(bench.count(GET), 1, "{action:?}");
-        assert!(begun.elapsed() < Duration::from_secs(1), "{action:?}: {:?}", begun.elapsed());
+        // A body that stalls is waited for 20 s.
+        assert!(begun.elapsed() < Duration::from_secs(18), "{action:?}: {:?}", begun.elapsed());
     }
     bench.reset();
     bench.proxy.rule(GET, Times::Always, Action::Alter(Alter::Extend(vec![7; 1000].into())));

@@ -79,7 +79,8 @@ async fn a_body_that_breaks_off_is_read_again() {
         let e = bench.store.get(id).await.expect_err(&format!("{alter:?}"));
         check_attempts(&e, ErrorKind::Unavailable, ATTEMPTS, &format!("{alter:?}"));
         assert_eq!(bench.count(GET), ATTEMPTS, "{alter:?}");
-        assert!(begun.elapsed() < Duration::from_secs(5), "{alter:?}: {:?}", begun.elapsed());
+        // Less than one attempt may take.
+        assert!(begun.elapsed() < Duration::from_secs(25), "{alter:?}: {:?}", begun.elapsed());
     }
 }
 
@@ -133,7 +134,8 @@ async fn a_connection_that_is_always_refused() {
         let e = ask.ask(&bench.store, 0).await.unwrap_err();
         check_attempts(&e, ErrorKind::Unavailable, ATTEMPTS, &format!("{ask:?}"));
         assert!(e.to_string().contains(&bench.proxy.endpoint()), "{ask:?}: {e}");
-        assert!(begun.elapsed() < Duration::from_secs(5), "{ask:?}: {:?}", begun.elapsed());
+        // Less than six connections may take that nobody answers.
+        assert!(begun.elapsed() < Duration::from_secs(17), "{ask:?}: {:?}", begun.elapsed());
     }
 }
 

@@ -3,23 +3,37 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use futures::future::join_all;
 use futures::{StreamExt, TryStreamExt};
 use selfenc_core::store::{ChunkId, ChunkStore, Error, ErrorKind};
-use selfenc_s3::Timeouts;
+use selfenc_s3::{S3Config, Timeouts};
 
 use crate::bench::{Bench, check_attempts, chunk, no_secret};
 use crate::support::action::{Action, Alter};
 use crate::support::answer::Answer;
-use crate::support::config::{ATTEMPTS, chunk_key};
+use crate::support::config::{ATTEMPTS, chunk_key, quick};
 use crate::support::request::Kind;
 use crate::support::script::Times;
 
 const LIST: &[Kind] = &[Kind::List];
 
+/// Tries where each may be silent to its end.
+const TRIES: usize = 2;
+
 /// Seven chunks in pages of two, and their names in order.
 async fn seven() -> (Bench, Vec<ChunkId>) {
-    let timeouts = Timeouts { attempt: Duration::from_millis(300), ..Timeouts::default() };
-    let bench = Bench::with(|config| config.with_page(2).with_timeouts(timeouts)).await;
+    seven_with(|config| config).await
+}
+
+/// The same, with what ends a silence. The page after it has as long, also on a busy machine.
+async fn seven_of_silent_ones() -> (Bench, Vec<ChunkId>) {
+    let timeouts = Timeouts { attempt: Duration::from_secs(5), ..Timeouts::default() };
+    let policy = quick().with_max_attempts(TRIES as u32);
+    seven_with(|config| config.with_timeouts(timeouts).with_retry(policy)).await
+}
+
+async fn seven_with(change: impl FnOnce(S3Config) -> S3Config) -> (Bench, Vec<ChunkId>) {
+    let bench = Bench::with(|config| change(config.with_page(2))).await;
     let mut ids = Vec::new();
     for n in 0..7 {
         let (id, data) = chunk(n);
@@ -81,38 +95,71 @@ fn troubles() -> Vec<(Action, ErrorKind)> {
         (Action::Alter(Alter::Rewrite(broken)), ErrorKind::Unavailable),
         (Action::Alter(Alter::Replace("".into())), ErrorKind::Unavailable),
         (Action::Answer(Answer::html(200)), ErrorKind::Unavailable),
-        (Action::Alter(Alter::StallBody(200)), ErrorKind::Timeout),
-        (Action::Hang, ErrorKind::Timeout),
     ]
+}
+
+/// Ways for one page never to come.
+fn silences() -> [Action; 2] {
+    [Action::Alter(Alter::StallBody(200)), Action::Hang]
+}
+
+/// Lists after so many good pages and a bad one.
+async fn fails_once((bench, ids): &(Bench, Vec<ChunkId>), pages_before: usize, action: Action) {
+    let what = format!("page {} {action:?}", pages_before + 1);
+    bench.reset();
+    bench.proxy.rule(LIST, Times::First(pages_before), Action::Forward);
+    bench.proxy.rule(LIST, Times::Once, action);
+    let found = list(bench).await.unwrap_or_else(|e| panic!("{what}: {e}"));
+    assert_eq!(found, *ids, "{what}");
+    assert_eq!(bench.count(LIST), 5, "{what}");
 }
 
 #[tokio::test]
 async fn a_page_that_fails_once_leaves_no_gap() {
-    let (bench, ids) = seven().await;
+    let seven = seven().await;
     for (action, _) in troubles() {
         for pages_before in [0, 2, 3] {
-            bench.reset();
-            bench.proxy.rule(LIST, Times::First(pages_before), Action::Forward);
-            bench.proxy.rule(LIST, Times::Once, action.clone());
-            let what = format!("page {} {action:?}", pages_before + 1);
-            let found = list(&bench).await.unwrap_or_else(|e| panic!("{what}: {e}"));
-            assert_eq!(found, ids, "{what}");
-            assert_eq!(bench.count(LIST), 5, "{what}");
+            fails_once(&seven, pages_before, action.clone()).await;
         }
     }
 }
 
 #[tokio::test]
+async fn a_page_that_once_does_not_come_leaves_no_gap() {
+    let mut cases = Vec::new();
+    for action in silences() {
+        for pages_before in [0, 2, 3] {
+            let action = action.clone();
+            cases.push(async move { fails_once(&seven_of_silent_ones().await, pages_before, action).await });
+        }
+    }
+    join_all(cases).await;
+}
+
+/// Lists two good pages, and a third that fails as often as it is tried.
+async fn always_fails((bench, ids): &(Bench, Vec<ChunkId>), action: Action, kind: ErrorKind, tries: usize) {
+    let what = format!("{action:?}");
+    bench.proxy.rule(LIST, Times::First(2), Action::Forward);
+    bench.proxy.rule(LIST, Times::Always, action);
+    let (found, e) = until_error(bench).await;
+    assert_eq!(found, ids[..4], "{what}: what came before");
+    check_attempts(&e, kind, tries, &what);
+    assert_eq!(bench.count(LIST), 2 + tries, "{what}");
+}
+
+#[tokio::test]
 async fn a_page_that_always_fails_ends_the_list() {
     for (action, kind) in troubles() {
-        let (bench, ids) = seven().await;
-        bench.proxy.rule(LIST, Times::First(2), Action::Forward);
-        bench.proxy.rule(LIST, Times::Always, action.clone());
-        let (found, e) = until_error(&bench).await;
-        assert_eq!(found, ids[..4], "{action:?}: what came before");
-        check_attempts(&e, kind, ATTEMPTS, &format!("{action:?}"));
-        assert_eq!(bench.count(LIST), 2 + ATTEMPTS, "{action:?}");
+        always_fails(&seven().await, action, kind, ATTEMPTS).await;
     }
+}
+
+#[tokio::test]
+async fn a_page_that_never_comes_ends_the_list() {
+    let never = |action| async move {
+        always_fails(&seven_of_silent_ones().await, action, ErrorKind::Timeout, TRIES).await;
+    };
+    join_all(silences().map(never)).await;
 }
 
 #[tokio::test]
@@ -206,7 +253,8 @@ async fn what_is_no_chunk_is_left_out() {
 
 #[tokio::test]
 async fn an_endless_page_is_not_read_to_its_end() {
-    let (bench, _) = seven().await;
+    let timeouts = Timeouts { attempt: Duration::from_secs(1), ..Timeouts::default() };
+    let bench = Bench::with(|config| config.with_timeouts(timeouts)).await;
     let page = Answer::page(&[], None);
     bench.proxy.rule(LIST, Times::Always, Action::AlterAnswer(page, Alter::Endless));
     let (_, e) = until_error(&bench).await;
@@ -231,7 +279,7 @@ async fn a_list_that_is_dropped_holds_nothing() {
             stream.next().await.unwrap().unwrap();
         }
         drop(stream);
-        let all = tokio::time::timeout(Duration::from_secs(5), store.list(None).try_collect::<Vec<_>>());
+        let all = tokio::time::timeout(Duration::from_secs(60), store.list(None).try_collect::<Vec<_>>());
         assert_eq!(all.await.unwrap().unwrap().len(), 7);
     }
     drop(service);

@@ -15,6 +15,7 @@ pub mod upstream;
 pub mod wire;
 
 use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, Runtime};
 
@@ -33,4 +34,13 @@ pub const TOKEN: &str = "hunter2-the-session-token";
 pub fn runtime() -> &'static Runtime {
     static RUNTIME: OnceLock<Runtime> = OnceLock::new();
     RUNTIME.get_or_init(|| Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap())
+}
+
+/// Waits until it is so, for at most half a minute.
+pub async fn until(what: &str, is_so: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed() < Duration::from_secs(30), "waited in vain: {what}");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
 }

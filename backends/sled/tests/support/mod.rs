@@ -4,6 +4,9 @@
 pub mod gated;
 pub mod location;
 
+use std::path::Path;
+use std::time::{Duration, Instant};
+
 use bytes::Bytes;
 use selfenc_core::store::ChunkId;
 
@@ -16,6 +19,22 @@ pub fn chunk(n: u64, len: usize) -> (ChunkId, Bytes) {
     }
     let data: Vec<u8> = std::iter::repeat_with(|| rng.next().to_le_bytes()).flatten().take(len).collect();
     (ChunkId::from_bytes(id), data.into())
+}
+
+/// Opens the database of the store in `dir` by sled alone. Threads of an engine that was dropped may hold its
+/// lock for a while.
+pub fn by_sled_alone(dir: &Path) -> sled::Db {
+    let start = Instant::now();
+    loop {
+        match sled::Config::new().segment_size(256 << 10).path(dir.join("sled")).open() {
+            Ok(db) => return db,
+            Err(e) => {
+                let is_locked = e.to_string().contains("could not acquire lock");
+                assert!(is_locked && start.elapsed() < Duration::from_secs(30), "{e}");
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        }
+    }
 }
 
 /// Numbers by chance.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use selfenc_bench::stats::{median, sorted};
+use selfenc_bench::stats::Summary;
 
 /// How long one round trip took: to encrypt, to decrypt into one buffer, to decrypt in pieces that are dropped; and what
 /// it stored, in bytes.
@@ -49,15 +49,15 @@ pub(crate) fn print(title: &str, len: usize, rows: &[Row]) {
 
 fn print_line(row: &Row, what: &str, len: usize, sizes: &str, time: fn(&Run) -> Duration) {
     let speed = |run: &Run| len as f64 / f64::from(1 << 20) / time(run).as_secs_f64();
-    let ours = sorted(row.pairs.iter().map(|pair| speed(&pair.ours)));
-    let theirs = sorted(row.pairs.iter().map(|pair| speed(&pair.theirs)));
-    let ratios = sorted(row.pairs.iter().map(|pair| speed(&pair.ours) / speed(&pair.theirs)));
-    let range = format!("{:.2} – {:.2}", ratios[0], ratios[ratios.len() - 1]);
+    let ours = row.pairs.iter().map(|pair| speed(&pair.ours));
+    let theirs = row.pairs.iter().map(|pair| speed(&pair.theirs));
+    let ratio = Summary::of(row.pairs.iter().map(|pair| speed(&pair.ours) / speed(&pair.theirs)));
+    let (Some(ours), Some(theirs), Some(ratio)) = (Summary::of(ours), Summary::of(theirs), ratio) else {
+        return;
+    };
+    let range = format!("{:.2} – {:.2}", ratio.min, ratio.max);
     println!(
         "| {:<36} | {what:<7} | {:>8.1} | {:>8.1} | {:>6.2} | {range:>15} | {sizes:>13} |",
-        row.name,
-        median(&ours),
-        median(&theirs),
-        median(&ratios),
+        row.name, ours.median, theirs.median, ratio.median,
     );
 }

@@ -2,23 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-/// In ascending order.
-pub fn sorted(values: impl Iterator<Item = f64>) -> Vec<f64> {
-    let mut values: Vec<_> = values.collect();
-    values.sort_by(f64::total_cmp);
-    values
-}
-
-/// The middle of sorted values, or the mean of the two in the middle.
-///
-/// # Panics
-/// If there are none.
-#[must_use]
-pub fn median(sorted: &[f64]) -> f64 {
-    let half = sorted.len() / 2;
-    if sorted.len() % 2 == 1 { sorted[half] } else { (sorted[half - 1] + sorted[half]) / 2.0 }
-}
-
 /// The middle of several values, the least and the greatest.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
@@ -34,9 +17,13 @@ impl Summary {
     /// Of these values; `None` of none.
     #[must_use]
     pub fn of(values: impl IntoIterator<Item = f64>) -> Option<Self> {
-        let sorted = sorted(values.into_iter());
+        let mut sorted: Vec<_> = values.into_iter().collect();
+        sorted.sort_by(f64::total_cmp);
         let (min, max) = (*sorted.first()?, *sorted.last()?);
-        Some(Self { median: median(&sorted), min, max })
+        let half = sorted.len() / 2;
+        let is_odd = sorted.len() % 2 == 1;
+        let median = if is_odd { sorted[half] } else { (sorted[half - 1] + sorted[half]) / 2.0 };
+        Some(Self { median, min, max })
     }
 
     /// Of `theirs / ours`, round by round: what slows a machine for a while slows both halves of a round.
@@ -61,16 +48,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn medians_of_odd_and_even_counts() {
-        assert_eq!(median(&[1.0]), 1.0);
-        assert_eq!(median(&[1.0, 2.0, 9.0]), 2.0);
-        assert_eq!(median(&[1.0, 2.0, 4.0, 9.0]), 3.0);
-        assert_eq!(sorted([3.0, 1.0, 2.0].into_iter()), [1.0, 2.0, 3.0]);
-    }
-
-    #[test]
     fn a_summary_is_of_any_order_and_of_something() {
+        assert_eq!(Summary::of([1.0]), Some(Summary { median: 1.0, min: 1.0, max: 1.0 }));
         assert_eq!(Summary::of([9.0, 1.0, 2.0]), Some(Summary { median: 2.0, min: 1.0, max: 9.0 }));
+        assert_eq!(Summary::of([4.0, 9.0, 2.0, 1.0]), Some(Summary { median: 3.0, min: 1.0, max: 9.0 }));
         assert_eq!(Summary::of([]), None);
     }
 

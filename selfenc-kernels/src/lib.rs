@@ -31,7 +31,7 @@
 //! |---|---|---|---|
 //! | `portable` | the crates `sha3` and `shake`, one message after another | the crates `aes` and `cbc`, likewise | everywhere, and all there is on aarch64, where the crates use that CPU's SHA-3 and AES instructions |
 //! | `avx2` | 4 messages to a vector | 8 chunks interleaved, if the CPU has AES-NI | x86-64 |
-//! | `avx512` | 8 messages to a vector, or a row of one (AVX-512F) | the same | x86-64 |
+//! | `avx512` | 8 messages to a vector, up to 4 to half of one (AVX-512VL), or a row of one (AVX-512F) | the same | x86-64 |
 //!
 //! All paths give the same bytes. The best one is found when the program runs. `SELFENC_KERNELS`, set to
 //! a name in the first column, forces another: see [`Path::current`] and [`Path::forced`]. Opening needs
@@ -55,7 +55,10 @@
 //! |---|---|---|---|---|---|
 //! | SHA3-256, `portable` | 300 | 290 | 316 | 283 | 268 |
 //! | SHA3-256, `avx2` | 308 | 388 | 570 | 773 | 706 |
-//! | SHA3-256, `avx512` | 463 | 589 | 787 | 969 | 1972 |
+//! | SHA3-256, `avx512` | 463 | 755 | 1127 | 1514 | 1972 |
+//!
+//! The last row's 2 to 4 are of another hour, in which 1 and 8 ran at 471 and 2342; in whole vectors they had run at
+//! 589, 787 and 969.
 //!
 //! `cargo bench -p selfenc-bench --bench kernels` measures every path that the CPU has. A scalar
 //! permutation of two states interleaved was slower than the crate's own of one, hence is not here.

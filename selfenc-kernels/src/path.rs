@@ -17,7 +17,8 @@ pub enum Path {
     Portable,
     /// Four messages to a vector, and AES-NI where the CPU has it.
     Avx2,
-    /// Eight messages to a vector, one alone a row of its state to a vector, and AES-NI where the CPU has it.
+    /// Eight messages to a vector, up to four to half of one, one alone a row of its state to a vector, and AES-NI where
+    /// the CPU has it.
     Avx512,
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use selfenc::store::OpenMode;
 use selfenc_bench::Result;
-use selfenc_bench::stats::{median, sorted};
+use selfenc_bench::stats::Summary;
 use selfenc_sqlite::SqliteConfig;
 
 use crate::chunks::Chunks;
@@ -35,7 +35,9 @@ pub(crate) async fn measure(dir: &Path, rounds: u32) -> Result<()> {
             }
         }
         for (i, (page, grouped)) in settings.iter().enumerate() {
-            let of = |time: fn(&Run) -> f64| median(&sorted(runs[i].iter().map(time)));
+            let of = |time: fn(&Run) -> f64| {
+                Summary::of(runs[i].iter().map(time)).map_or(f64::NAN, |all| all.median)
+            };
             println!(
                 "| {:<14} | {:>2} KiB | {:<8} | {:>14} | {:>14} | {:>14} | {:>9} |",
                 name(&chunks),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use selfenc_bench::stats::{median, sorted};
+use selfenc_bench::stats::Summary;
 
 use crate::chunks::Chunks;
 
@@ -36,17 +36,19 @@ pub(crate) fn rows(chunks: &Chunks, pairs: &[Pair]) {
 }
 
 fn row(chunks: &Chunks, work: &str, pairs: &[Pair], time: fn(&Run) -> Duration) {
-    let ours = sorted(pairs.iter().map(|pair| time(&pair.ours).as_secs_f64()));
-    let theirs = sorted(pairs.iter().map(|pair| time(&pair.theirs).as_secs_f64()));
-    let ratios =
-        sorted(pairs.iter().map(|pair| time(&pair.theirs).as_secs_f64() / time(&pair.ours).as_secs_f64()));
+    let ours = pairs.iter().map(|pair| time(&pair.ours).as_secs_f64());
+    let theirs = pairs.iter().map(|pair| time(&pair.theirs).as_secs_f64());
+    let ratio = Summary::of_ratios(theirs.clone(), ours.clone());
+    let (Some(ours), Some(theirs), Some(ratio)) = (Summary::of(ours), Summary::of(theirs), ratio) else {
+        return;
+    };
     println!(
         "| {:<14} | {work:<4} | {:>14} | {:>14} | {:>6.2} | {:>14} |",
         name(chunks),
-        speed(chunks, work, median(&ours)),
-        speed(chunks, work, median(&theirs)),
-        median(&ratios),
-        format!("{:.2} – {:.2}", ratios[0], ratios[ratios.len() - 1]),
+        speed(chunks, work, ours.median),
+        speed(chunks, work, theirs.median),
+        ratio.median,
+        format!("{:.2} – {:.2}", ratio.min, ratio.max),
     );
 }
 

@@ -64,6 +64,12 @@ fn vectors<const OUT: usize>(path: Path, sponge: Sponge, messages: &[Parts<'_>])
     match path {
         Path::Portable => None,
         Path::Avx2 => x86::Avx2::detect().map(|avx2| lanes::hash(&avx2, sponge, messages)),
+        Path::Avx512
+            if messages.len() <= 4
+                && let Some(half) = x86::Avx512Vl::detect() =>
+        {
+            Some(lanes::hash(&half, sponge, messages))
+        }
         Path::Avx512 => x86::Avx512::detect().map(|avx512| lanes::hash(&avx512, sponge, messages)),
     }
 }

@@ -55,6 +55,34 @@ impl Kernel<8> for Avx512 {
     }
 }
 
+/// Proof that this CPU has AVX-512VL, and AVX-512F: a value comes only from [`Avx512Vl::detect`].
+pub(super) struct Avx512Vl(Avx512);
+
+impl Avx512Vl {
+    pub(super) fn detect() -> Option<Self> {
+        let avx512 = Avx512::detect()?;
+        is_x86_feature_detected!("avx512vl").then_some(Self(avx512))
+    }
+}
+
+/// For up to four messages: more vectors of half the width fit in a cycle.
+impl Kernel<4> for Avx512Vl {
+    const WORTH: usize = 2;
+
+    fn absorb(&self, state: &mut State<4>, blocks: [&[Block]; 4]) {
+        #[target_feature(enable = "avx512f,avx512vl")]
+        fn inner(state: &mut State<4>, blocks: [&[Block]; 4]) {
+            absorb::<Avx512VlWord, 4>(state, blocks);
+        }
+        // SAFETY: `inner` needs AVX-512F and AVX-512VL, and `self` is the proof that the CPU has them.
+        unsafe { inner(state, blocks) }
+    }
+
+    fn absorb_alone(&self, state: &mut [u64; 25], blocks: &[Block]) {
+        single::absorb(&self.0, state, blocks);
+    }
+}
+
 /// Four lanes. Private to this file, which makes one only inside the AVX2 function above: where
 /// there is a value, there is AVX2. The same holds for `load`, which makes the first.
 #[derive(Clone, Copy)]
@@ -140,5 +168,47 @@ impl Word<8> for Avx512Word {
     fn rotate<const LEFT: i32, const RIGHT: i32>(self) -> Self {
         // SAFETY: AVX-512F as the type says.
         Self(unsafe { _mm512_rol_epi64::<LEFT>(self.0) })
+    }
+}
+
+/// Four lanes. Private to this file, which makes one only inside the AVX-512VL function above.
+#[derive(Clone, Copy)]
+struct Avx512VlWord(__m256i);
+
+impl Word<4> for Avx512VlWord {
+    #[inline(always)]
+    fn load(lanes: &[u64; 4]) -> Self {
+        // SAFETY: 32 readable bytes, of any alignment; AVX-512VL as the type says.
+        Self(unsafe { _mm256_loadu_si256(lanes.as_ptr().cast()) })
+    }
+
+    #[inline(always)]
+    fn store(self, lanes: &mut [u64; 4]) {
+        // SAFETY: 32 writable bytes, of any alignment; AVX-512VL as the type says.
+        unsafe { _mm256_storeu_si256(lanes.as_mut_ptr().cast(), self.0) }
+    }
+
+    #[inline(always)]
+    fn xor(self, other: Self) -> Self {
+        // SAFETY: AVX-512VL as the type says.
+        Self(unsafe { _mm256_xor_si256(self.0, other.0) })
+    }
+
+    #[inline(always)]
+    fn xor3(self, b: Self, c: Self) -> Self {
+        // SAFETY: AVX-512VL as the type says.
+        Self(unsafe { _mm256_ternarylogic_epi64::<{ A ^ B ^ C }>(self.0, b.0, c.0) })
+    }
+
+    #[inline(always)]
+    fn chi(self, b: Self, c: Self) -> Self {
+        // SAFETY: AVX-512VL as the type says.
+        Self(unsafe { _mm256_ternarylogic_epi64::<{ A ^ (!B & C) }>(self.0, b.0, c.0) })
+    }
+
+    #[inline(always)]
+    fn rotate<const LEFT: i32, const RIGHT: i32>(self) -> Self {
+        // SAFETY: AVX-512VL as the type says.
+        Self(unsafe { _mm256_rol_epi64::<LEFT>(self.0) })
     }
 }

@@ -6,6 +6,7 @@
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
@@ -13,7 +14,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use selfenc_core::store::{BlockingEngine, ChunkMeta, Durability, Expect, OpenMode, Result, RootName, Swap};
-use selfenc_fs::{FsConfig, FsEngine};
+use selfenc_fs::{FsConfig, FsEngine, FsLayout};
 use support::sim_os::{Faults, SimOs};
 use support::{Rng, chunk};
 
@@ -85,6 +86,7 @@ impl Model {
 struct Run {
     sim: SimOs,
     rng: Rng,
+    layout: FsLayout,
     durability: Durability,
     model: Model,
     syncs_fail: bool,
@@ -103,14 +105,24 @@ impl Run {
         Self {
             sim: SimOs::new(seed),
             rng: Rng(seed ^ 0xabcdef),
+            layout: FsLayout::default(),
             durability,
             model: Model::default(),
             syncs_fail: false,
         }
     }
 
+    fn with_layout(mut self, layout: FsLayout) -> Self {
+        self.layout = layout;
+        self
+    }
+
+    fn has_roots(&self) -> bool {
+        self.layout != FsLayout::Flat
+    }
+
     fn open(&self, mode: OpenMode) -> Result<FsEngine> {
-        let config = FsConfig::new("/data/store").with_durability(self.durability);
+        let config = FsConfig::new("/data/store").with_durability(self.durability).with_layout(self.layout);
         config.with_os(Arc::new(self.sim.clone())).open_engine(mode)
     }
 
@@ -124,7 +136,7 @@ impl Run {
             match self.rng.below(10) {
                 0..=4 => drop(self.put(engine, handle, self.rng.clone().below(LOOSE))),
                 5 | 6 => self.delete(engine, handle),
-                7 => self.publish(engine, handle),
+                7 if self.has_roots() => self.publish(engine, handle),
                 8 => drop(self.flush(engine, handle)),
                 _ => {
                     let n = self.rng.below(ALL);
@@ -215,6 +227,9 @@ impl Run {
             listed.extend(page);
         }
         ensure!(listed.iter().copied().eq(there), "the listing is not what can be read");
+        if !self.has_roots() {
+            return Ok(());
+        }
         ROOTS.into_iter().try_for_each(|root| self.check_root(engine, root))
     }
 
@@ -241,7 +256,7 @@ impl Run {
             self.sim.power_cut();
         }
         let open = || self.open(OpenMode::Existing).map_err(|e| format!("it does not open: {e}"));
-        let left = || selfenc_fs::os::Os::read_dir(&self.sim, Path::new("/data/store/tmp")).unwrap();
+        let left = || self.temporaries();
         let mut engine = open()?;
         if !left().is_empty() {
             // A cut may keep a temporary and drop the lock file that tells whose it was: then it is a stray.
@@ -251,6 +266,14 @@ impl Run {
             ensure!(left().is_empty(), "left in tmp a day later: {:?}", left());
         }
         Ok(engine)
+    }
+
+    /// What stands in `tmp`, or beside the chunks of a flat folder.
+    fn temporaries(&self) -> Vec<OsString> {
+        let tmp = if self.has_roots() { "/data/store/tmp" } else { "/data/store" };
+        let mut names = selfenc_fs::os::Os::read_dir(&self.sim, Path::new(tmp)).unwrap();
+        names.retain(|name| self.has_roots() || name.to_string_lossy().starts_with('.'));
+        names
     }
 
     fn lives(&mut self, faults: Faults) -> Result<(), String> {
@@ -279,11 +302,11 @@ const NO_FAULTS: Faults = Faults { sync_file: 0, sync_dir: 0, no_space: 0, renam
 const SOME_FAULTS: Faults = Faults { sync_file: 60, sync_dir: 100, no_space: 40, rename: 40 };
 
 /// Runs many seeds on two threads; the power cuts survived.
-fn survive(durability: Durability, seeds: std::ops::Range<u64>) -> u64 {
+fn survive(layout: FsLayout, durability: Durability, seeds: std::ops::Range<u64>) -> u64 {
     let one = |seed: u64| {
         let faults = if seed.is_multiple_of(2) { NO_FAULTS } else { SOME_FAULTS };
-        if let Err(problem) = Run::new(seed, durability).lives(faults) {
-            panic!("seed {seed} {durability:?}: {problem}");
+        if let Err(problem) = Run::new(seed, durability).with_layout(layout).lives(faults) {
+            panic!("seed {seed} {durability:?} {layout:?}: {problem}");
         }
         LIVES
     };
@@ -298,18 +321,31 @@ fn survive(durability: Durability, seeds: std::ops::Range<u64>) -> u64 {
 
 #[test]
 fn ten_thousand_power_cuts_on_put() {
-    assert_eq!(survive(Durability::OnPut, 0..500), 10_000);
+    assert_eq!(survive(FsLayout::Sharded, Durability::OnPut, 0..500), 10_000);
 }
 
 #[test]
 fn ten_thousand_power_cuts_on_flush() {
-    assert_eq!(survive(Durability::OnFlush, 10_000..10_500), 10_000);
+    assert_eq!(survive(FsLayout::Sharded, Durability::OnFlush, 10_000..10_500), 10_000);
 }
 
+#[test]
+fn ten_thousand_power_cuts_of_a_flat_folder() {
+    assert_eq!(survive(FsLayout::Flat, Durability::OnPut, 20_000..20_250), 5000);
+    assert_eq!(survive(FsLayout::Flat, Durability::OnFlush, 30_000..30_250), 5000);
+}
+
+const EVERY: [(FsLayout, Durability); 4] = [
+    (FsLayout::Sharded, Durability::OnPut),
+    (FsLayout::Sharded, Durability::OnFlush),
+    (FsLayout::Flat, Durability::OnPut),
+    (FsLayout::Flat, Durability::OnFlush),
+];
+
 /// The simulation must catch a store that does not sync: here, a system whose syncs do nothing.
-fn caught(of_files: bool, of_dirs: bool, durability: Durability) -> Vec<String> {
+fn caught(of_files: bool, of_dirs: bool, layout: FsLayout, durability: Durability) -> Vec<String> {
     let problems = (0..30).filter_map(|seed| {
-        let mut run = Run::new(seed, durability);
+        let mut run = Run::new(seed, durability).with_layout(layout);
         drop(run.open(OpenMode::Create).unwrap());
         run.sim.ignore_syncs(of_files, of_dirs);
         run.lives(NO_FAULTS).err()
@@ -319,18 +355,18 @@ fn caught(of_files: bool, of_dirs: bool, durability: Durability) -> Vec<String> 
 
 #[test]
 fn a_store_that_does_not_sync_files_is_caught() {
-    for durability in [Durability::OnPut, Durability::OnFlush] {
-        let problems = caught(true, false, durability);
-        assert!(problems.len() > 20, "{durability:?}: only {problems:?}");
-        assert!(problems.iter().any(|p| p.contains("reads back wrong")), "{durability:?}: {problems:?}");
+    for (layout, durability) in EVERY {
+        let problems = caught(true, false, layout, durability);
+        assert!(problems.len() > 20, "{layout:?} {durability:?}: only {problems:?}");
+        assert!(problems.iter().any(|p| p.contains("reads back wrong")), "{layout:?}: {problems:?}");
     }
 }
 
 #[test]
 fn a_store_that_does_not_sync_folders_is_caught() {
-    for durability in [Durability::OnPut, Durability::OnFlush] {
-        let problems = caught(false, true, durability);
-        assert!(problems.len() > 20, "{durability:?}: only {problems:?}");
+    for (layout, durability) in EVERY {
+        let problems = caught(false, true, layout, durability);
+        assert!(problems.len() > 20, "{layout:?} {durability:?}: only {problems:?}");
         assert!(problems.iter().any(|p| p.contains("is lost") || p.contains("root")), "{problems:?}");
     }
 }

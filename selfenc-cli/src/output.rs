@@ -57,9 +57,9 @@ impl EarlySync {
         }
         self.end()?;
         self.unsynced = 0;
-        let file = file.try_clone()?;
-        // Without a thread it is synced at the end.
-        self.running = thread::Builder::new().spawn(move || file.sync_data()).ok();
+        let begun = file.try_clone().and_then(|file| thread::Builder::new().spawn(move || file.sync_data()));
+        // Without another handle or a thread it is synced at the end.
+        self.running = begun.ok();
         Ok(())
     }
 

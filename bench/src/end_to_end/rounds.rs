@@ -5,8 +5,8 @@ use selfenc_bench::Result;
 /// Runs each of `count` once in each of `rounds` and once before that, which is not counted; what each gave, by
 /// round.
 ///
-/// Another one is first each time, and comes after another: what a program leaves behind, such as memory that is
-/// free again, meets all the others in turn.
+/// Another one is first each time, and comes after another: what a program leaves behind does not always meet the
+/// same one.
 pub(crate) fn interleave<T>(
     rounds: u32,
     count: usize,

@@ -65,7 +65,7 @@ impl Avx512Vl {
     }
 }
 
-/// For up to four messages: more vectors of half the width fit in a cycle.
+/// For up to four messages, faster than whole vectors half empty (docs in lib.rs).
 impl Kernel<4> for Avx512Vl {
     const WORTH: usize = 2;
 

@@ -122,10 +122,14 @@ impl fmt::Debug for Temporary {
     }
 }
 
+/// Bytes in one write. For more the kernel takes pages of its cache 2 MiB at once, which in a virtual machine may
+/// have gone back to the host and are slow to come again.
+const AT_ONCE: usize = 256 << 10;
+
 /// Writes everything, however short the single writes are.
 pub(crate) fn write_all(file: &mut dyn OsFile, mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
-        match file.write(bytes) {
+        match file.write(&bytes[..bytes.len().min(AT_ONCE)]) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
             Ok(n) => bytes = bytes.get(n..).unwrap_or_default(),
             Err(e) if e.kind() == io::ErrorKind::Interrupted => {}

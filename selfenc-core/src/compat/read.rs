@@ -12,7 +12,9 @@ use zeroize::Zeroizing;
 use super::cipher;
 use super::generation::{Digest, Generation};
 use super::map::{ChunkInfo, DataMap};
-use crate::engine::shared::{Budget, Buffer, Buffers, Meter, Permit, join, slice, until};
+use crate::engine::shared::{
+    Budget, Buffer, Buffers, Data, Meter, Permit, Place, Room, Target, gather, join, slice, until,
+};
 use crate::engine::{CpuPool, Error, MapError, Result, Verified};
 use crate::store::{ChunkId, ChunkStore};
 
@@ -21,8 +23,16 @@ const LOOKS: usize = 8;
 /// Fetched chunks of the first generation that are opened together: SHA3 is faster with several at once.
 const BATCH: usize = 4;
 
-/// A chunk's index, what came from the store, and the memory it holds.
-type Fetched = Result<(usize, Result<Bytes>, Permit)>;
+/// A chunk to be read, and the memory it holds.
+struct Wanted {
+    index: usize,
+    permit: Permit,
+    /// Where its data is to be; in memory of its own otherwise.
+    place: Option<Place>,
+}
+
+/// With what came from the store.
+type Fetched = Result<(Wanted, Result<Bytes>)>;
 
 /// Where chunks come from, and what reading may use.
 #[derive(Clone)]
@@ -105,8 +115,15 @@ impl Reader {
     /// [`Error::Corrupt`] or [`Error::ChunkMissing`] naming the chunk, or as the store fails.
     pub async fn read_at(&self, offset: u64, len: usize) -> Result<Bytes> {
         let end = offset.saturating_add(len as u64).min(self.len());
-        let len = end.saturating_sub(offset);
-        join(self.stream(offset..end), len, self.source.memory, &self.source.pool).await
+        let range = offset..end;
+        let first_end = self.inner.ends.get(self.inner.first(offset));
+        if first_end.is_none_or(|first_end| end <= *first_end) {
+            return join(self.stream(range), &self.source.pool).await;
+        }
+        let inner = Arc::clone(&self.inner);
+        let room = Room::new(end - offset, self.source.memory);
+        let chunks = self.opened(range.clone(), Some(room));
+        gather(chunks.map_ok(move |(index, data)| (inner.start(index), data)), &range).await
     }
 
     /// The bytes of `range` in order, as far as there are any, fetching ahead within the memory budget.
@@ -114,15 +131,16 @@ impl Reader {
     /// The stream ends after an error.
     pub fn stream(&self, range: Range<u64>) -> BoxStream<'static, Result<Bytes>> {
         let inner = Arc::clone(&self.inner);
-        let pieces =
-            self.opened(range.clone()).map_ok(move |(index, data)| slice(&data, inner.start(index), &range));
+        let pieces = self.opened(range.clone(), None);
+        let pieces = pieces.map_ok(move |(index, data)| slice(&data.into(), inner.start(index), &range));
         until(pieces, |_| true).boxed()
     }
 
     /// Fetches and checks every chunk, in order, and gives no data. Goes on after a damaged or missing chunk.
     pub fn check(&self) -> BoxStream<'static, Result<ChunkInfo>> {
         let inner = Arc::clone(&self.inner);
-        let checked = self.opened(0..self.len()).map_ok(move |(index, _)| inner.map.infos()[index].clone());
+        let checked =
+            self.opened(0..self.len(), None).map_ok(move |(index, _)| inner.map.infos()[index].clone());
         until(checked, |e| matches!(e, Error::Cancelled)).boxed()
     }
 
@@ -165,20 +183,30 @@ impl Reader {
         }
     }
 
-    /// The chunks that hold `range`, fetched and checked, in order.
-    fn opened(&self, range: Range<u64>) -> impl Stream<Item = Result<(usize, Bytes)>> + Send + use<> {
+    /// The chunks that hold `range`, fetched and checked, in order; in their places if there is `room`.
+    fn opened(
+        &self,
+        range: Range<u64>,
+        mut room: Option<Room>,
+    ) -> impl Stream<Item = Result<(usize, Data)>> + Send + use<> {
         let (inner, source) = (Arc::clone(&self.inner), self.source.clone());
         let budget = Budget::new(source.memory, 0);
-        let first = inner.ends.partition_point(|end| *end <= range.start);
-        let within = move |index: &usize| {
-            !range.is_empty() && index < &inner.ends.len() && inner.start(*index) < range.end
+        let first = inner.first(range.start);
+        let within = {
+            let range = range.clone();
+            move |index: &usize| {
+                !range.is_empty() && index < &inner.ends.len() && inner.start(*index) < range.end
+            }
         };
         let inner = Arc::clone(&self.inner);
         let indices = stream::iter((first..).take_while(within));
         // As in the native reader: permits are taken in order and kept until the data is handed over.
         let admitted = indices.then(move |index| {
             let (budget, len) = (budget.clone(), inner.map.infos()[index].src_size);
-            async move { budget.admit_bytes(2 * len).await.map(|permit| (index, permit)) }
+            let place = room
+                .as_mut()
+                .map(|room| room.place(inner.start(index), usize::try_from(len).unwrap_or_default(), &range));
+            async move { Ok::<_, Error>(Wanted { index, permit: budget.admit_bytes(2 * len).await?, place }) }
         });
         let inner = Arc::clone(&self.inner);
         let threads = source.pool.threads();
@@ -191,9 +219,9 @@ impl Reader {
             move |admitted| {
                 let (inner, source) = (Arc::clone(&inner), source.clone());
                 async move {
-                    let (index, permit) = admitted?;
-                    let name = inner.map.infos()[index].dst_hash;
-                    Ok::<_, Error>((index, source.fetch(name).await, permit))
+                    let wanted: Wanted = admitted?;
+                    let stored = source.fetch(inner.map.infos()[wanted.index].dst_hash).await;
+                    Ok((wanted, stored))
                 }
             }
         });
@@ -207,28 +235,33 @@ impl Reader {
 
 impl Inner {
     /// The contents of these chunks, each of which is `None` unless everything about it is as the map says.
-    fn decode(&self, stored: Vec<(usize, Bytes)>, buffers: &Buffers) -> Vec<Option<Bytes>> {
+    fn decode(&self, stored: Vec<(usize, Bytes, Option<Place>)>, buffers: &Buffers) -> Vec<Option<Data>> {
         let (generation, infos) = (self.generation, self.map.infos());
-        let bytes: Vec<_> = stored.iter().map(|(_, bytes)| &bytes[..]).collect();
+        let bytes: Vec<_> = stored.iter().map(|(_, bytes, _)| &bytes[..]).collect();
         let names = generation.hash_batch(&bytes);
-        let decode = |((index, bytes), name): ((usize, Bytes), Digest)| {
+        let decode = |((index, bytes, place), name): ((usize, Bytes, _), Digest)| {
             let info = &infos[index];
             if name != *info.dst_hash.as_bytes() {
-                return (index, None);
+                return (index, None, place);
             }
             let neighbours = self.map.neighbours(index, self.level);
             let len = usize::try_from(info.src_size).ok();
-            (index, len.and_then(|len| cipher::decode(generation, &neighbours, &bytes, len, buffers)))
+            (index, len.and_then(|len| cipher::decode(generation, &neighbours, &bytes, len, buffers)), place)
         };
         // The pool's other threads help, each with a chunk.
         let decoded: Vec<_> = stored.into_par_iter().zip(names).map(decode).collect();
-        let contents: Vec<_> = decoded.iter().filter_map(|(_, content)| content.as_deref()).collect();
+        let contents: Vec<_> = decoded.iter().filter_map(|(_, content, _)| content.as_deref()).collect();
         let mut hashes = generation.hash_batch(&contents).into_iter();
-        let compare = |(index, content): (usize, Option<Buffer>)| {
+        let compare = |(index, content, place): (usize, Option<Buffer>, _)| {
             let content = content?;
-            (hashes.next()? == infos[index].src_hash).then(|| Bytes::from(content))
+            (hashes.next()? == infos[index].src_hash).then(|| Target::Own(content, place).finish())
         };
         decoded.into_iter().map(compare).collect()
+    }
+
+    /// The first chunk that ends after `offset`; how many there are, if none does.
+    fn first(&self, offset: u64) -> usize {
+        self.ends.partition_point(|end| *end <= offset)
     }
 
     fn start(&self, index: usize) -> u64 {
@@ -277,13 +310,13 @@ impl Source {
         &self,
         inner: &Arc<Inner>,
         batch: Vec<Fetched>,
-    ) -> Vec<Result<(usize, Bytes, Permit)>> {
+    ) -> Vec<Result<(usize, Data, Permit)>> {
         let (mut stored, mut waiting) = (Vec::with_capacity(batch.len()), Vec::with_capacity(batch.len()));
         for fetched in batch {
             waiting.push(match fetched {
-                Err(e) | Ok((_, Err(e), _)) => Err(e),
-                Ok((index, Ok(bytes), permit)) => {
-                    stored.push((index, bytes));
+                Err(e) | Ok((_, Err(e))) => Err(e),
+                Ok((Wanted { index, permit, place }, Ok(bytes))) => {
+                    stored.push((index, bytes, place));
                     Ok((index, permit))
                 }
             });
@@ -297,9 +330,10 @@ impl Source {
                 Ok((index, permit)) => {
                     let data = match decoded.next().flatten() {
                         Some(data) => Ok(data),
-                        None => self.open_again(inner, index).await,
+                        None => self.open_again(inner, index).await.map(Data::Own),
                     };
-                    data.and_then(|data| self.meter.read(data.len() as u64).map(|()| (index, data, permit)))
+                    let len = inner.map.infos()[index].src_size;
+                    data.and_then(|data| self.meter.read(len).map(|()| (index, data, permit)))
                 }
             });
         }
@@ -322,7 +356,8 @@ impl Source {
 
     async fn decode(&self, inner: &Arc<Inner>, index: usize, stored: Bytes) -> Option<Bytes> {
         let (inner, buffers) = (Arc::clone(inner), self.pool.buffers().clone());
-        self.pool.run(move || inner.decode(vec![(index, stored)], &buffers)).await.pop().flatten()
+        let decode = move || inner.decode(vec![(index, stored, None)], &buffers);
+        self.pool.run(decode).await.pop().flatten().map(Bytes::from)
     }
 }
 

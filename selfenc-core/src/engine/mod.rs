@@ -20,6 +20,7 @@ pub(crate) mod pkcs7;
 mod pool;
 mod progress;
 mod read;
+mod room;
 mod sealing;
 mod secret;
 mod settings;
@@ -51,6 +52,7 @@ pub(crate) mod shared {
     pub(crate) use super::codec::{HEADER, brotli};
     pub(crate) use super::progress::Meter;
     pub(crate) use super::read::{join, slice, until};
+    pub(crate) use super::room::{Data, Place, Room, Target, gather};
     pub(crate) use super::secret::Secret;
     pub(crate) use super::write::sink::Sink;
     pub(crate) use super::write::{batches, one_by_one};

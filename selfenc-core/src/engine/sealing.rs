@@ -9,6 +9,7 @@ use super::chunking::Chunk;
 use super::codec::{self, Compression};
 use super::keys::{Binding, chunk_key, content_hashes, content_label};
 use super::map::{Entry, Node};
+use super::room::{Data, Place};
 use super::secret::Secret;
 use super::suite::{ChunkKey, Digest, Kind, Suite};
 use crate::store::ChunkId;
@@ -101,18 +102,24 @@ fn entry(stored: &[u8], name: Digest, key: ChunkKey, content: Digest) -> Entry {
     Entry { end: 0, stored, name: ChunkId::from_bytes(name), key, content }
 }
 
+/// A chunk to be opened.
+pub(super) struct Wanted<'a> {
+    pub(super) entry: &'a Entry,
+    pub(super) stored: Bytes,
+    /// The length of its data.
+    pub(super) len: u32,
+    pub(super) place: Option<Place>,
+}
+
 /// The data of chunks; `None` of one if anything about it is not as its entry says.
 ///
 /// Each comes with the exact length of data that is expected: nothing longer is ever made.
-pub(super) fn open_data(
-    suite: Suite,
-    chunks: Vec<(&Entry, Bytes, u32)>,
-    buffers: &Buffers,
-) -> Vec<Option<Bytes>> {
-    let lens: Vec<_> = chunks.iter().map(|(.., len)| *len).collect();
-    let chunks = chunks.into_iter().map(|(entry, stored, _)| (entry, stored));
-    let opened = open(suite, Kind::Data, chunks.collect(), |stored| buffers.take_bytes(stored));
-    opened.into_iter().zip(lens).map(|(encoded, len)| codec::decode(encoded?, len, buffers)).collect()
+pub(super) fn open_data(suite: Suite, chunks: Vec<Wanted<'_>>, buffers: &Buffers) -> Vec<Option<Data>> {
+    let split = |Wanted { entry, stored, len, place }| ((entry, stored), (len, place));
+    let (chunks, wanted): (Vec<_>, Vec<_>) = chunks.into_iter().map(split).unzip();
+    let opened = open(suite, Kind::Data, chunks, |stored| buffers.take_bytes(stored));
+    let decode = |(encoded, (len, place)): (Option<_>, _)| codec::decode(encoded?, len, place, buffers);
+    opened.into_iter().zip(wanted).map(decode).collect()
 }
 
 /// The plaintext of a map page, which holds keys and is wiped; `None` if anything is not as the entry says.
@@ -244,7 +251,13 @@ mod tests {
 
     /// One chunk's data.
     fn open_data(suite: Suite, entry: &Entry, stored: Bytes, len: u32) -> Option<Bytes> {
-        super::open_data(suite, vec![(entry, stored, len)], &Buffers::default()).pop().flatten()
+        open_all(suite, vec![(entry, stored, len)]).pop().flatten()
+    }
+
+    fn open_all(suite: Suite, chunks: Vec<(&Entry, Bytes, u32)>) -> Vec<Option<Bytes>> {
+        let wanted = |(entry, stored, len)| Wanted { entry, stored, len, place: None };
+        let opened = super::open_data(suite, chunks.into_iter().map(wanted).collect(), &Buffers::default());
+        opened.into_iter().map(|data| data.map(Bytes::from)).collect()
     }
 
     /// By every way to hash: of few chunks and of many, side by side and in turn.
@@ -262,7 +275,7 @@ mod tests {
                 batch[wrong + 1].0 = Bytes::from(vec![0; batch[wrong + 1].0.len()]);
                 let asked =
                     batch.iter().zip(0..).map(|((stored, entry), n)| (entry, stored.clone(), 100 * n + 1));
-                let opened = super::open_data(suite, asked.collect(), &Buffers::default());
+                let opened = open_all(suite, asked.collect());
                 assert_eq!(opened.len(), count);
                 for (n, data) in opened.into_iter().enumerate() {
                     assert_eq!(data.is_none(), n == wrong || n == wrong + 1);
@@ -281,7 +294,7 @@ mod tests {
             wrong.name = ChunkId::from_bytes([0; 32]);
             for (entry, is_right) in [(&entry, true), (&wrong, false)] {
                 let asked = (0..count).map(|_| (entry, stored.clone(), 100)).collect();
-                let opened = super::open_data(suite, asked, &Buffers::default());
+                let opened = open_all(suite, asked);
                 assert_eq!(opened.len(), count);
                 assert!(opened.iter().all(|data| data.is_some() == is_right));
             }

@@ -12,6 +12,7 @@ use bytes::Bytes;
 use super::buffers::{Buffer, Buffers};
 use super::error::{Error, Result};
 use super::limits::MAX_LEN;
+use super::room::{Data, Place, Target};
 
 /// Bytes of E before the body.
 pub(crate) const HEADER: usize = 9;
@@ -142,14 +143,22 @@ fn write_header(encoded: &mut [u8], codec: u8, len: usize) {
     encoded[5..HEADER].copy_from_slice(&u32le(body_len));
 }
 
-/// The plaintext of E, which must be exactly `len` bytes; `None` if E breaks any rule.
-pub(super) fn decode(encoded: Buffer, len: u32, buffers: &Buffers) -> Option<Bytes> {
+/// The plaintext of E, which must be exactly `len` bytes, in its place if it has one; `None` if E breaks any rule.
+pub(super) fn decode(encoded: Buffer, len: u32, place: Option<Place>, buffers: &Buffers) -> Option<Data> {
     let (codec, body_len) = parse(&encoded, len)?;
     let (body, len) = (HEADER..HEADER + body_len, usize::try_from(len).ok()?);
-    match codec {
-        RAW if body_len == len => Some(Bytes::from(encoded).slice(body)),
-        BROTLI => brotli::decompress(&encoded[body], len, buffers).map(Bytes::from),
-        ZSTD => zstd::decompress(&encoded[body], len, buffers).map(Bytes::from),
+    match (codec, place) {
+        (RAW, Some(place)) if body_len == len => Some(place.put(&encoded[body])),
+        (RAW, None) if body_len == len => Some(Data::Own(Bytes::from(encoded).slice(body))),
+        (BROTLI, place) => {
+            let plain = brotli::decompress(&encoded[body], len, buffers)?;
+            Some(Target::Own(plain, place).finish())
+        }
+        (ZSTD, place) => {
+            let mut plain = Target::new(place, len, buffers);
+            zstd::decompress(&encoded[body], &mut plain)?;
+            Some(plain.finish())
+        }
         _ => None,
     }
 }
@@ -183,7 +192,7 @@ mod tests {
     use super::*;
 
     fn decode(encoded: Vec<u8>, len: u32) -> Option<Bytes> {
-        super::decode(encoded.into(), len, &Buffers::default())
+        super::decode(encoded.into(), len, None, &Buffers::default()).map(Bytes::from)
     }
 
     fn encoded(plain: &[u8], compression: Compression) -> Vec<u8> {

@@ -5,7 +5,6 @@ use std::cell::RefCell;
 use zstd_safe::{CCtx, CParameter, DCtx};
 
 use super::HEADER;
-use crate::engine::buffers::{Buffer, Buffers};
 
 /// The largest window a reader accepts, as a power of two.
 const MAX_WINDOW_LOG: u32 = 26;
@@ -44,21 +43,20 @@ pub(super) fn compress(plain: &[u8], level: i32, most: usize) -> Option<Vec<u8>>
     })
 }
 
-/// The `len` bytes that the frame holds; `None` if it is anything but one frame of exactly that.
-pub(super) fn decompress(frame: &[u8], len: usize, buffers: &Buffers) -> Option<Buffer> {
-    if frame_content_size(frame)? != len as u64
+/// Fills `plain` with what the frame holds; `None` if it is anything but one frame of exactly that length.
+pub(super) fn decompress(frame: &[u8], plain: &mut [u8]) -> Option<()> {
+    if frame_content_size(frame)? != plain.len() as u64
         || zstd_safe::find_frame_compressed_size(frame).ok()? != frame.len()
     {
         return None;
     }
-    let mut plain = buffers.take(len);
     let written = READING.with_borrow_mut(|slot| {
         if slot.is_none() {
             *slot = DCtx::try_create();
         }
         slot.as_mut()?.decompress(&mut *plain, frame).ok()
     })?;
-    (written == len).then_some(plain)
+    (written == plain.len()).then_some(())
 }
 
 /// Reads the frame header (RFC 8878, section 3.1.1.1) and refuses what version 1 does not allow.
@@ -118,7 +116,8 @@ mod tests {
         let plain = vec![7; 1000];
         let good = compress(&plain, 3, usize::MAX).unwrap().split_off(HEADER);
         let decompress = |frame: &[u8], len| {
-            super::decompress(frame, len, &Buffers::default()).map(|plain| plain.to_vec())
+            let mut plain = vec![0; len];
+            super::decompress(frame, &mut plain).map(|()| plain)
         };
         assert_eq!(decompress(&good, 1000).unwrap(), plain);
         let mut unused_bit = good.clone();

@@ -10,6 +10,7 @@ use crate::engine::error::{Error, Result};
 use crate::engine::map::{ChunkInfo, Entry, Node};
 use crate::engine::pool::CpuPool;
 use crate::engine::progress::Meter;
+use crate::engine::room::{Data, Place};
 use crate::engine::sealing;
 use crate::engine::suite::Suite;
 use crate::store::{ChunkId, ChunkStore};
@@ -26,8 +27,16 @@ pub(super) struct Fetcher {
     pages: Cache<ChunkId, Arc<Node>>,
 }
 
-/// A data chunk as it came from the store, and the memory it holds.
-pub(super) type Fetched = Result<(Leaf, Result<Bytes>, Permit)>;
+/// A data chunk to be read, and the memory it holds.
+pub(super) struct Wanted {
+    pub(super) leaf: Leaf,
+    pub(super) permit: Permit,
+    /// Where its data is to be; in memory of its own otherwise.
+    pub(super) place: Option<Place>,
+}
+
+/// With what came from the store.
+pub(super) type Fetched = Result<(Wanted, Result<Bytes>)>;
 
 impl Fetcher {
     pub(super) fn new(store: Arc<dyn ChunkStore>, suite: Suite, pool: CpuPool, meter: Meter) -> Self {
@@ -47,7 +56,7 @@ impl Fetcher {
     pub(super) async fn open_batch(
         self: Arc<Self>,
         batch: Vec<Fetched>,
-    ) -> Vec<Result<(ChunkInfo, Bytes, Permit)>> {
+    ) -> Vec<Result<(ChunkInfo, Data, Permit)>> {
         let (suite, buffers) = (self.suite, self.pool.buffers().clone());
         let mut checked = Vec::with_capacity(batch.len());
         for opened in self.pool.run(move || open(suite, batch, &buffers)).await {
@@ -61,11 +70,11 @@ impl Fetcher {
         checked
     }
 
-    /// Reads once more what was not what its name says: it may have been damaged on its way only.
-    async fn open_again(&self, leaf: Leaf, permit: Permit) -> Result<(ChunkInfo, Bytes, Permit)> {
+    /// Reads once more what was not what its name says: it may have been damaged on its way only. Its place is lost.
+    async fn open_again(&self, leaf: Leaf, permit: Permit) -> Result<(ChunkInfo, Data, Permit)> {
         let (suite, corrupt) = (self.suite, Error::Corrupt { chunk: leaf.entry().name });
         let (stored, buffers) = (self.fetch(&leaf).await, self.pool.buffers().clone());
-        let again = move || open(suite, vec![Ok((leaf, stored, permit))], &buffers);
+        let again = move || open(suite, vec![Ok((Wanted { leaf, permit, place: None }, stored))], &buffers);
         let opened = self.pool.run(again).await.pop();
         match opened {
             Some(Ok(opened)) => Ok(opened),
@@ -131,19 +140,21 @@ fn open(
     suite: Suite,
     batch: Vec<Fetched>,
     buffers: &Buffers,
-) -> Vec<Result<(ChunkInfo, Bytes, Permit), NotOpened>> {
+) -> Vec<Result<(ChunkInfo, Data, Permit), NotOpened>> {
     let (mut leaves, mut stored) = (Vec::with_capacity(batch.len()), Vec::with_capacity(batch.len()));
     for fetched in batch {
-        leaves.push(fetched.and_then(|(leaf, bytes, permit)| {
-            stored.push(bytes?);
+        leaves.push(fetched.and_then(|(Wanted { leaf, permit, place }, bytes)| {
+            stored.push((bytes?, place));
             Ok((leaf, permit))
         }));
     }
     // A chunk is never longer than this, or its entry would have been refused.
     let len = |leaf: &Leaf| u32::try_from(leaf.info().len).unwrap_or_default();
-    let fetched = leaves.iter().flatten().zip(stored);
-    let chunks = fetched.map(|((leaf, _), stored)| (leaf.entry(), stored, len(leaf))).collect();
-    let mut opened = sealing::open_data(suite, chunks, buffers).into_iter();
+    let wanted = leaves.iter().flatten().zip(stored).map(|((leaf, _), (stored, place))| {
+        let (entry, len) = (leaf.entry(), len(leaf));
+        sealing::Wanted { entry, stored, len, place }
+    });
+    let mut opened = sealing::open_data(suite, wanted.collect(), buffers).into_iter();
     let answer = |leaf: Result<(Leaf, Permit)>| {
         let (leaf, permit) = leaf.map_err(NotOpened::NotFetched)?;
         match opened.next().flatten() {

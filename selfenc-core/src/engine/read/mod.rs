@@ -15,7 +15,7 @@ use bytes::Bytes;
 use futures::stream::{self, BoxStream, Stream, StreamExt, TryStreamExt};
 
 use self::cache::ChunkCache;
-use self::fetch::Fetcher;
+use self::fetch::{Fetcher, Wanted};
 pub use self::handle::ReadHandle;
 pub(crate) use self::join::join;
 use self::leaf::Leaf;
@@ -27,6 +27,7 @@ use super::limits::FAN;
 use super::map::{Body, ChunkInfo, DataMap};
 use super::pool::CpuPool;
 use super::progress::Meter;
+use super::room::{Data, Room, gather, within};
 use crate::store::ChunkStore;
 
 /// Reads data back. Cheap to clone; clones share the map pages that were read, and the chunks that small reads
@@ -100,10 +101,16 @@ impl Reader {
         let longest = self.map.chunking().map_or(0, |chunking| u64::from(chunking.max_len()));
         let len = range.end.saturating_sub(range.start);
         let pieces = match &self.chunks {
+            _ if self.map.is_inline() => self.stream(range),
+            _ if len > longest => {
+                let room = Room::new(len, self.memory);
+                let chunks = self.opened(range.clone(), Some(room));
+                return gather(chunks.map_ok(|(info, data)| (info.offset, data)), &range).await;
+            }
             Some(chunks) if len < longest => self.small(range, Arc::clone(chunks)).boxed(),
             _ => self.stream(range),
         };
-        join(pieces, len, self.memory, self.fetcher.pool()).await
+        join(pieces, self.fetcher.pool()).await
     }
 
     /// The bytes of `range` in order, as far as there are any, fetching ahead within the memory budget.
@@ -115,7 +122,8 @@ impl Reader {
             let piece = (!range.is_empty()).then(|| Ok(slice(&Bytes::copy_from_slice(data), 0, &range)));
             return stream::iter(piece).boxed();
         }
-        let pieces = self.opened(range.clone()).map_ok(move |(info, data)| slice(&data, info.offset, &range));
+        let pieces = self.opened(range.clone(), None);
+        let pieces = pieces.map_ok(move |(info, data)| slice(&data.into(), info.offset, &range));
         until(pieces, |_| true).boxed()
     }
 
@@ -131,7 +139,7 @@ impl Reader {
     ///
     /// Goes on after a damaged or missing chunk, and ends after a map page that cannot be read.
     pub fn check(&self) -> BoxStream<'static, Result<ChunkInfo>> {
-        let checked = self.opened(0..self.len()).map_ok(|(info, _)| info);
+        let checked = self.opened(0..self.len(), None).map_ok(|(info, _)| info);
         until(checked, |e| matches!(e, Error::Cancelled)).boxed()
     }
 
@@ -188,28 +196,36 @@ impl Reader {
         leaves.map(piece).buffered(self.concurrency)
     }
 
-    /// The chunks that hold `range`, fetched and checked, in order.
-    fn opened(&self, range: Range<u64>) -> impl Stream<Item = Result<(ChunkInfo, Bytes)>> + Send + use<> {
+    /// The chunks that hold `range`, fetched and checked, in order; in their places if there is `room`.
+    fn opened(
+        &self,
+        range: Range<u64>,
+        mut room: Option<Room>,
+    ) -> impl Stream<Item = Result<(ChunkInfo, Data)>> + Send + use<> {
         let budget = Budget::new(self.memory, 0);
         let threads = self.fetcher.pool().threads();
-        let leaves = Walk::new(&self.map, range).leaves(Arc::clone(&self.fetcher));
+        let leaves = Walk::new(&self.map, range.clone()).leaves(Arc::clone(&self.fetcher));
         // Permits are taken in order and kept until the data is handed over: whoever is next to be handed
         // over never waits for memory that a later chunk has.
         let admitted = leaves.then(move |leaf| {
             let budget = budget.clone();
+            let place = leaf.as_ref().ok().zip(room.as_mut()).map(|(leaf, room)| {
+                let ChunkInfo { offset, len, .. } = leaf.info();
+                room.place(offset, usize::try_from(len).unwrap_or_default(), &range)
+            });
             async move {
                 let leaf = leaf?;
                 let permit = budget.admit_bytes(leaf.memory()).await?;
-                Ok::<_, Error>((leaf, permit))
+                Ok::<_, Error>(Wanted { leaf, permit, place })
             }
         });
         let (fetcher, opener) = (Arc::clone(&self.fetcher), Arc::clone(&self.fetcher));
         let fetched = admitted.map(move |admitted| {
             let fetcher = Arc::clone(&fetcher);
             async move {
-                let (leaf, permit) = admitted?;
-                let stored = fetcher.fetch(&leaf).await;
-                Ok((leaf, stored, permit))
+                let wanted = admitted?;
+                let stored = fetcher.fetch(&wanted.leaf).await;
+                Ok((wanted, stored))
             }
         });
         let opened = fetched
@@ -225,9 +241,9 @@ impl Reader {
 async fn open_alone(fetcher: Arc<Fetcher>, leaf: Leaf, memory: u64) -> Result<Bytes> {
     let permit = Budget::new(memory, 0).admit_bytes(leaf.memory()).await?;
     let stored = fetcher.fetch(&leaf).await;
-    let mut opened = fetcher.open_batch(vec![Ok((leaf, stored, permit))]).await;
+    let mut opened = fetcher.open_batch(vec![Ok((Wanted { leaf, permit, place: None }, stored))]).await;
     let (_, data, _permit) = opened.pop().expect("one goes in and one comes out")?;
-    Ok(data)
+    Ok(data.into())
 }
 
 /// Fetched chunks that are opened together on one thread.
@@ -241,8 +257,7 @@ impl fmt::Debug for Reader {
 
 /// What of a chunk that begins at `offset` lies in `range`.
 pub(crate) fn slice(data: &Bytes, offset: u64, range: &Range<u64>) -> Bytes {
-    let clamp = |at: u64| usize::try_from(at.saturating_sub(offset)).unwrap_or(usize::MAX).min(data.len());
-    data.slice(clamp(range.start)..clamp(range.end))
+    data.slice(within(offset, data.len(), range))
 }
 
 /// Ends after an error that `last` tells, without asking for more.

@@ -254,9 +254,10 @@ impl Inner {
         let mut hashes = generation.hash_batch(&contents).into_iter();
         let compare = |(index, content, place): (usize, Option<Buffer>, _)| {
             let content = content?;
-            (hashes.next()? == infos[index].src_hash).then(|| Target::Own(content, place).finish())
+            (hashes.next()? == infos[index].src_hash).then_some(Target::Own(content, place))
         };
-        decoded.into_iter().map(compare).collect()
+        let checked: Vec<_> = decoded.into_iter().map(compare).collect();
+        checked.into_par_iter().map(|content| content.map(Target::finish)).collect()
     }
 
     /// The first chunk that ends after `offset`; how many there are, if none does.

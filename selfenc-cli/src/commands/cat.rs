@@ -33,8 +33,8 @@ pub(crate) async fn run(args: Cat, ui: Ui) -> Result<()> {
     let reader = opened.reader(&meter, ui).await?;
     let range = args.range.map_or(0..reader.len(), |range| range.within(reader.len()));
     meter.expect(range.end - range.start);
-    let mut output = Output::create(Path::new("-"), false, Mode::Plain)?;
-    pour(&reader, range, &mut output).await?;
+    let output = Output::create(Path::new("-"), false, Mode::Plain)?;
+    let output = pour(&reader, range, output).await?;
     meter.done();
     output.finish()
 }

@@ -66,14 +66,13 @@ pub(crate) async fn run(args: Decrypt, ui: Ui) -> Result<()> {
     let needed = [args.source.map.map.as_ref(), args.source.map.key_file.as_ref()];
     refuse_to_replace(&path, needed.into_iter().flatten().map(PathBuf::as_path))?;
     let opened = args.source.open().await?;
-    let mut output = Output::create(&path, args.force, Mode::Plain)?;
+    let output = Output::create(&path, args.force, Mode::Plain)?;
 
     let start = Instant::now();
     let meter = Meter::new(ui, "decrypting", None);
     let reader = opened.reader(&meter, ui).await?;
     let len = reader.len();
-    pour(&reader, 0..len, &mut output).await?;
-    output.finish()?;
+    pour(&reader, 0..len, output).await?.finish()?;
     meter.done();
 
     #[allow(clippy::cast_precision_loss)] // a rate for people

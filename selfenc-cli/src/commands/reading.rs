@@ -1,6 +1,7 @@
 //! What decrypt, cat, verify and convert have in common.
 
 use std::ops::Range;
+use std::panic::resume_unwind;
 use std::sync::Arc;
 
 use clap::Args;
@@ -9,6 +10,8 @@ use futures::stream::{BoxStream, StreamExt};
 use selfenc::compat::{self, AnyMap, Generation};
 use selfenc::store::{Backend, OpenMode};
 use selfenc::{Bytes, EncryptionConfig, Engine, Error, Reader};
+use tokio::sync::mpsc;
+use tokio::task::spawn_blocking;
 
 use crate::exit::{Failure, Result};
 use crate::maps::MapArgs;
@@ -154,11 +157,35 @@ pub(crate) fn unwrapped(e: Error) -> Failure {
     }
 }
 
+/// Pieces that wait for their turn to be written: the next one is there when one is done.
+const WAITING: usize = 1;
+
 /// Writes a part of a file to `output`; the engine hands out only what it has checked.
-pub(crate) async fn pour(reader: &Reading, range: Range<u64>, output: &mut Output) -> Result<()> {
+///
+/// A thread of its own writes: the task that takes pieces from the reader is the one that begins to fetch and to
+/// open further ones, and would keep the processor waiting for as long as a write takes.
+pub(crate) async fn pour(reader: &Reading, range: Range<u64>, mut output: Output) -> Result<Output> {
+    let (pieces, mut waiting) = mpsc::channel::<Bytes>(WAITING);
+    let writing = spawn_blocking(move || {
+        while let Some(data) = waiting.blocking_recv() {
+            output.write(&data)?;
+        }
+        Ok(output)
+    });
     let mut stream = reader.stream(range);
-    while let Some(data) = stream.try_next().await? {
-        output.write(&data)?;
-    }
-    Ok(())
+    let read = loop {
+        match stream.try_next().await {
+            Err(e) => break Err(e),
+            Ok(None) => break Ok(()),
+            Ok(Some(data)) => {
+                if pieces.send(data).await.is_err() {
+                    break Ok(()); // the writer tells why
+                }
+            }
+        }
+    };
+    drop(pieces);
+    let written = writing.await.unwrap_or_else(|e| resume_unwind(e.into_panic()));
+    read?;
+    written
 }

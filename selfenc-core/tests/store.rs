@@ -39,6 +39,8 @@ struct Slow {
     lost_replies: AtomicUsize,
     /// Whether it puts many chunks in one call.
     together: bool,
+    /// And how many bytes of those that wait.
+    group_bytes: usize,
 }
 
 impl Slow {
@@ -87,6 +89,7 @@ impl BlockingEngine for Slow {
     }
     fn put(&self, id: ChunkId, data: &Bytes) -> Result<PutOutcome> {
         self.wait("put");
+        assert!(data != "panic", "on purpose");
         let before = self.chunks.lock().unwrap().insert(id, data.clone());
         Ok(if before.is_some() { PutOutcome::Present } else { PutOutcome::Inserted })
     }
@@ -95,6 +98,9 @@ impl BlockingEngine for Slow {
             self.log.lock().unwrap().push("put_many");
             chunks.iter().map(|(id, data)| self.put(*id, data)).collect()
         })
+    }
+    fn group_bytes(&self) -> usize {
+        self.group_bytes
     }
     fn get(&self, id: ChunkId) -> Result<Option<Bytes>> {
         self.wait("get");
@@ -150,6 +156,11 @@ fn id(byte: u8) -> ChunkId {
 
 fn slow(millis: u64) -> Blocking<Slow> {
     Blocking::new(Slow { delay: Duration::from_millis(millis), ..Slow::default() })
+}
+
+/// Puts that wait are made together, so many bytes at once.
+fn grouped(group_bytes: usize) -> Blocking<Slow> {
+    Blocking::new(Slow { together: true, group_bytes, ..Slow::default() })
 }
 
 /// Waits until a call runs in the engine.
@@ -240,20 +251,89 @@ async fn requests_that_nobody_polls_stop_nobody() {
 
 #[tokio::test]
 async fn a_call_that_was_dropped_before_it_began_never_happens() {
-    let store = slow(0);
+    for store in [slow(0), grouped(1000)] {
+        never_happens_if_dropped(&store).await;
+    }
+}
+
+async fn never_happens_if_dropped(store: &Blocking<Slow>) {
     let go_on = store.engine().hold();
     let first = store.put(id(1), Bytes::from_static(b"first"));
     let second = async {
-        begun(&store).await;
+        begun(store).await;
         let second = store.put(id(1), Bytes::from_static(b"second"));
         let second = tokio::time::timeout(Duration::from_millis(5), second).await;
         assert!(second.is_err(), "it did not wait for the first: {second:?}");
+        if store.engine().group_bytes > 0 {
+            // It waits for no lock, and for the thread that puts for all.
+            let third = store.put(id(2), Bytes::from_static(b"third"));
+            tokio::time::timeout(Duration::from_millis(5), third).await.unwrap_err();
+        }
         go_on.send(()).unwrap();
     };
     let (first, ()) = tokio::join!(first, second);
     first.unwrap();
     tokio::time::sleep(Duration::from_millis(60)).await;
     assert_eq!(store.get(id(1)).await.unwrap().unwrap(), "first");
+    assert_eq!(store.get(id(2)).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn puts_that_wait_are_made_together_as_far_as_they_fit() {
+    let store = grouped(10);
+    let go_on = store.engine().hold();
+    let first = store.put(id(0), Bytes::from_static(b"first"));
+    let others = async {
+        begun(&store).await;
+        // 4 and 4 fit, then comes one that is too long for company, then 4, 6 and 0.
+        let lens = [4, 4, 30, 4, 6, 0];
+        let puts = (1..).zip(lens).map(|(n, len)| store.put(id(n), Bytes::from(vec![n; len])));
+        futures::future::try_join_all(puts).await
+    };
+    let (first, others, ()) = tokio::join!(first, others, later(go_on));
+    assert_eq!(first.unwrap(), PutOutcome::Inserted);
+    assert_eq!(others.unwrap(), [PutOutcome::Inserted; 6]);
+    let log = store.engine().log.lock().unwrap().join(" ");
+    assert_eq!(log, "put_many put put_many put put put_many put put_many put put put");
+    assert_eq!(store.engine().most_running.load(Ordering::SeqCst), 1);
+    assert_eq!(store.put(id(3), Bytes::new()).await.unwrap(), PutOutcome::Present);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn each_of_many_that_put_together_has_its_own_answer() {
+    let store = Arc::new(grouped(40));
+    let tasks = (0..8u8).map(|task| {
+        let store = Arc::clone(&store);
+        tokio::spawn(async move {
+            for n in 0..100 {
+                let mut bytes = [task; 32];
+                bytes[0] = n;
+                let data = Bytes::from(vec![n; usize::from(n % 23)]);
+                let id = ChunkId::from_bytes(bytes);
+                assert_eq!(store.put(id, data.clone()).await.unwrap(), PutOutcome::Inserted);
+                assert_eq!(store.put(id, data.clone()).await.unwrap(), PutOutcome::Present);
+                assert_eq!(store.get(id).await.unwrap(), Some(data));
+            }
+        })
+    });
+    tokio::time::timeout(LONG, futures::future::try_join_all(tasks)).await.expect("all are led").unwrap();
+}
+
+#[tokio::test]
+async fn who_puts_together_with_one_that_panics_is_told_and_the_next_is_put() {
+    let store = grouped(1000);
+    let go_on = store.engine().hold();
+    let first = store.put(id(1), Bytes::from_static(b"panic"));
+    let second = async {
+        begun(&store).await;
+        store.put(id(2), Bytes::from_static(b"second")).await
+    };
+    let (first, second, ()) = tokio::join!(first, second, later(go_on));
+    for lost in [first, second] {
+        assert!(lost.unwrap_err().to_string().contains("panicked"));
+    }
+    store.put(id(1), Bytes::from_static(b"third")).await.unwrap();
+    assert_eq!((store.count().await.unwrap(), store.get(id(2)).await.unwrap()), (1, None));
 }
 
 #[tokio::test]
@@ -454,6 +534,12 @@ async fn a_dropped_store_lets_go_of_its_engine() {
         fn put(&self, id: ChunkId, data: &Bytes) -> Result<PutOutcome> {
             self.0.put(id, data)
         }
+        fn put_many(&self, chunks: &[(ChunkId, Bytes)]) -> Option<Vec<Result<PutOutcome>>> {
+            self.0.put_many(chunks)
+        }
+        fn group_bytes(&self) -> usize {
+            self.0.group_bytes
+        }
         fn get(&self, id: ChunkId) -> Result<Option<Bytes>> {
             self.0.get(id)
         }
@@ -479,12 +565,16 @@ async fn a_dropped_store_lets_go_of_its_engine() {
             self.0.names()
         }
     }
-    let (sender, dropped) = mpsc::channel();
-    let store = Blocking::new(Tell(Slow::default(), sender));
-    store.put(id(1), Bytes::new()).await.unwrap();
-    let list = store.list(None);
-    drop(store);
-    assert!(dropped.try_recv().is_err(), "the list still needs it");
-    drop(list);
-    assert!(dropped.try_recv().is_ok());
+    // Often, for the thread that put may be a little late.
+    for turn in 0..200 {
+        let (sender, dropped) = mpsc::channel();
+        let engine = Slow { together: true, group_bytes: 10 * (turn % 2), ..Slow::default() };
+        let store = Blocking::new(Tell(engine, sender));
+        store.put(id(1), Bytes::new()).await.unwrap();
+        let list = store.list(None);
+        drop(store);
+        assert!(dropped.try_recv().is_err(), "the list still needs it");
+        drop(list);
+        assert!(dropped.try_recv().is_ok());
+    }
 }

@@ -272,6 +272,10 @@ impl BlockingEngine for FsEngine {
         Some(self.put_batch(chunks))
     }
 
+    fn group_bytes(&self) -> usize {
+        0
+    }
+
     fn get(&self, id: ChunkId) -> Result<Option<Bytes>> {
         let max = self.capabilities.max_chunk_len;
         match self.file_len("get", id)? {

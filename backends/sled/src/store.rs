@@ -264,6 +264,10 @@ impl BlockingEngine for SledEngine {
         None
     }
 
+    fn group_bytes(&self) -> usize {
+        0
+    }
+
     fn get(&self, id: ChunkId) -> Result<Option<Bytes>> {
         let max = self.capabilities.max_chunk_len;
         let get = || {

@@ -21,6 +21,11 @@ pub(crate) fn again(e: &rusqlite::Error) -> rusqlite::Error {
     }
 }
 
+/// A store's error for one more of those who met it.
+pub(crate) fn repeat(e: &Error) -> Error {
+    Error::new(e.kind(), e.op(), e.to_string())
+}
+
 /// SQLite's extended result code, if the error is SQLite's own.
 pub(crate) fn extended(e: &rusqlite::Error) -> Option<i32> {
     match e {

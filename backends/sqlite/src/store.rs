@@ -9,7 +9,7 @@ use selfenc_core::store::{
 };
 
 use crate::change::{Change, Done, Trouble};
-use crate::error::failed;
+use crate::error::{failed, repeat};
 use crate::identity::Identity;
 use crate::readers::Readers;
 use crate::writer::Writer;
@@ -65,21 +65,42 @@ impl SqliteEngine {
         }
     }
 
-    /// Has the writer make a change. The file must be there before and after: what went into one that was
-    /// unlinked is lost.
+    /// Has the writer make a change.
     pub(crate) fn change(&self, op: &'static str, change: Change) -> Result<Done> {
-        self.check_there(op)?;
-        let Some(writer) = &self.writer else {
-            let message =
-                format!("{} cannot be written; look at its rights, or its folder's", self.path.display());
-            return Err(Error::new(ErrorKind::ReadOnly, op, message));
+        let done = self.changes(op, vec![change]).pop();
+        done.unwrap_or_else(|| Err(Error::new(ErrorKind::Other, op, "the writer gave no answer")))
+    }
+
+    /// Has the writer make changes. The file must be there before and after: what went into one that was
+    /// unlinked is lost.
+    fn changes(&self, op: &'static str, changes: Vec<Change>) -> Vec<Result<Done>> {
+        let others = changes.len().saturating_sub(1);
+        let each = |e: Error| {
+            let repeated: Vec<_> = (0..others).map(|_| repeat(&e)).collect();
+            [e].into_iter().chain(repeated).map(Err).collect()
         };
-        let done = writer.change(change).map_err(|trouble| match trouble {
+        let writer = match self.check_there(op).and_then(|()| self.writer(op)) {
+            Ok(writer) => writer,
+            Err(e) => return each(e),
+        };
+        let failed = |trouble| match trouble {
             Trouble::Sqlite(e) => self.failed(op, "write to", e),
             Trouble::Store(e) => e,
-        })?;
-        self.check_there(op)?;
-        Ok(done)
+        };
+        let done: Vec<_> =
+            writer.change(changes).into_iter().map(|outcome| outcome.map_err(failed)).collect();
+        match self.check_there(op) {
+            Ok(()) => done,
+            Err(e) => each(e),
+        }
+    }
+
+    fn writer(&self, op: &'static str) -> Result<&Writer> {
+        self.writer.as_ref().ok_or_else(|| {
+            let path = self.path.display();
+            let message = format!("{path} cannot be written; look at its rights, or its folder's");
+            Error::new(ErrorKind::ReadOnly, op, message)
+        })
     }
 
     fn read<T>(
@@ -97,6 +118,13 @@ impl SqliteEngine {
 
     fn corrupt(&self, op: &'static str, id: ChunkId, message: impl Into<String>) -> Error {
         Error::new(ErrorKind::Corrupt, op, message.into()).with_chunk(id)
+    }
+}
+
+fn put_outcome(id: ChunkId, done: Result<Done>) -> Result<PutOutcome> {
+    match done.map_err(|e| e.with_chunk(id))? {
+        Done::Put(outcome) => Ok(outcome),
+        other => Err(Error::new(ErrorKind::Other, "put", format!("the writer answered {other:?}"))),
     }
 }
 
@@ -131,16 +159,18 @@ impl BlockingEngine for SqliteEngine {
     }
 
     fn put(&self, id: ChunkId, data: &Bytes) -> Result<PutOutcome> {
-        let change = Change::Put { id, data: data.clone() };
-        match self.change("put", change).map_err(|e| e.with_chunk(id))? {
-            Done::Put(outcome) => Ok(outcome),
-            other => Err(Error::new(ErrorKind::Other, "put", format!("the writer answered {other:?}"))),
-        }
+        put_outcome(id, self.change("put", Change::Put { id, data: data.clone() }))
     }
 
-    /// Puts side by side are committed together.
-    fn put_many(&self, _: &[(ChunkId, Bytes)]) -> Option<Vec<Result<PutOutcome>>> {
-        None
+    fn put_many(&self, chunks: &[(ChunkId, Bytes)]) -> Option<Vec<Result<PutOutcome>>> {
+        let put = |(id, data): &(ChunkId, Bytes)| Change::Put { id: *id, data: data.clone() };
+        let done = self.changes("put", chunks.iter().map(put).collect());
+        Some(chunks.iter().zip(done).map(|((id, _), done)| put_outcome(*id, done)).collect())
+    }
+
+    /// What one transaction takes: only one thread can write.
+    fn group_bytes(&self) -> usize {
+        self.writer.as_ref().map_or(0, Writer::group_bytes)
     }
 
     fn get(&self, id: ChunkId) -> Result<Option<Bytes>> {

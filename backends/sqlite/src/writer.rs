@@ -1,8 +1,8 @@
 //! Who writes when. Changes that wait at the same time are committed together.
 //!
-//! Each caller puts its change in line. The one that finds nobody leading leads: it takes what waits, first
+//! Each caller puts its changes in line. The one that finds nobody leading leads: it takes what waits, first
 //! come first, commits all of it as one transaction, and tells each its outcome. A sync then serves many. It
-//! leads until its own change is done, so that a change which fits beside no other is not passed over, and then
+//! leads until its own changes are done, so that a change which fits beside no other is not passed over, and then
 //! wakes the first that waits. Nobody else is woken but those who have their outcomes: sixteen threads that
 //! all look at each transaction cost more than the transaction.
 
@@ -14,7 +14,7 @@ use rusqlite::ErrorCode;
 use selfenc_core::store::{Error, ErrorKind};
 
 use crate::change::{Change, Done, Trouble};
-use crate::error::{again, has_code};
+use crate::error::{self, again, has_code};
 use crate::link::{Link, Stage};
 
 /// How many steps of giving back free pages one flush takes; the next takes as many.
@@ -52,6 +52,10 @@ impl Ticket {
         Arc::new(Self { change, owner: thread::current(), outcome: Mutex::new(None) })
     }
 
+    fn is_settled(&self) -> bool {
+        lock(&self.outcome).is_some()
+    }
+
     fn take(&self) -> Option<Outcome> {
         lock(&self.outcome).take()
     }
@@ -74,14 +78,18 @@ impl Writer {
         Self { line: Mutex::default(), link: Mutex::new(link), group_bytes }
     }
 
-    /// Makes the change, with whatever else waits.
-    pub(crate) fn change(&self, change: Change) -> Outcome {
-        let ticket = Ticket::new(change);
-        lock(&self.line).waiting.push_back(Arc::clone(&ticket));
+    pub(crate) fn group_bytes(&self) -> usize {
+        self.group_bytes
+    }
+
+    /// Makes the changes, with whatever else waits. The outcomes are in their order.
+    pub(crate) fn change(&self, changes: Vec<Change>) -> Vec<Outcome> {
+        let own: Vec<_> = changes.into_iter().map(Ticket::new).collect();
+        lock(&self.line).waiting.extend(own.iter().cloned());
         loop {
             let mut line = lock(&self.line);
-            if let Some(outcome) = ticket.take() {
-                return outcome;
+            if own.iter().all(|ticket| ticket.is_settled()) {
+                return own.iter().filter_map(|ticket| ticket.take()).collect();
             }
             if line.led {
                 drop(line);
@@ -91,7 +99,7 @@ impl Writer {
             line.led = true;
             let batch = line.take_batch(self.group_bytes);
             drop(line);
-            let leads = Leads { line: &self.line, own: &ticket, batch };
+            let leads = Leads { line: &self.line, own: &own, batch };
             self.lead(&leads.batch);
         }
     }
@@ -122,7 +130,7 @@ impl Writer {
             }
             Err((_, e)) => {
                 for ticket in batch.iter().skip(1) {
-                    ticket.settle(Err(repeat(&e)));
+                    ticket.settle(Err(repeated(&e)));
                 }
                 if let Some(first) = batch.first() {
                     first.settle(Err(e));
@@ -159,7 +167,7 @@ impl Line {
 /// Leading, until dropped.
 struct Leads<'a> {
     line: &'a Mutex<Line>,
-    own: &'a Arc<Ticket>,
+    own: &'a [Arc<Ticket>],
     batch: Vec<Arc<Ticket>>,
 }
 
@@ -171,8 +179,8 @@ impl Drop for Leads<'_> {
         }
         let mut line = lock(self.line);
         if panicked {
-            // Its owner waits no more, and would not lead when it is the first.
-            line.waiting.retain(|ticket| !Arc::ptr_eq(ticket, self.own));
+            // Their owner waits no more, and would not lead when one is the first.
+            line.waiting.retain(|ticket| !self.own.iter().any(|own| Arc::ptr_eq(ticket, own)));
         }
         line.led = false;
         if let Some(next) = line.waiting.front() {
@@ -214,10 +222,10 @@ fn may_be_one_alone(stage: Stage, trouble: &Trouble) -> bool {
 }
 
 /// The same for one more of those who were in the transaction.
-fn repeat(trouble: &Trouble) -> Trouble {
+fn repeated(trouble: &Trouble) -> Trouble {
     match trouble {
         Trouble::Sqlite(e) => Trouble::Sqlite(again(e)),
-        Trouble::Store(e) => Trouble::Store(selfenc_core::store::Error::new(e.kind(), e.op(), e.to_string())),
+        Trouble::Store(e) => Trouble::Store(error::repeat(e)),
     }
 }
 
@@ -262,7 +270,7 @@ mod tests {
         let line = Mutex::new(line([&own, &waiting]));
         let panicked = catch_unwind(AssertUnwindSafe(|| {
             let batch = vec![Arc::clone(&settled), Arc::clone(&lost)];
-            let leads = Leads { line: &line, own: &own, batch };
+            let leads = Leads { line: &line, own: &[own], batch };
             settled.settle(Ok(Done::Synced));
             let _leads = leads;
             panic!("on purpose");
@@ -287,7 +295,7 @@ mod tests {
             while lock(&line).waiting.is_empty() {
                 thread::yield_now();
             }
-            drop(Leads { line: &line, own: &ticket(1), batch: Vec::new() });
+            drop(Leads { line: &line, own: &[], batch: Vec::new() });
             waits.join().unwrap();
         });
     }

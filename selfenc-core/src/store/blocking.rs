@@ -3,6 +3,7 @@ use std::collections::hash_map::RandomState;
 use std::fmt::Debug;
 use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
+use std::task::Poll;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -11,6 +12,7 @@ use futures::stream::{self, BoxStream, StreamExt};
 use tokio::sync::{Mutex, OwnedMutexGuard, Semaphore};
 
 use super::attended::attended;
+use super::grouped::Grouped;
 use super::{
     Capabilities, ChunkId, ChunkMeta, ChunkStore, Error, ErrorKind, Expect, PutOutcome, Result, Root,
     RootName, RootStore, StoreInfo, Swap,
@@ -20,7 +22,7 @@ use super::{
 const STRIPES: usize = 1024;
 
 /// Chunks put by one call, which has the locks of all of them.
-const TOGETHER: usize = 64;
+pub(super) const TOGETHER: usize = 64;
 
 /// Blocking calls at once. tokio's own limit of 512 threads would let one busy store take them all.
 const THREADS: usize = 64;
@@ -45,6 +47,12 @@ pub trait BlockingEngine: Debug + Send + Sync + 'static {
     fn put_many(&self, chunks: &[(ChunkId, Bytes)]) -> Option<Vec<Result<PutOutcome>>> {
         let _ = chunks;
         None
+    }
+    /// How many bytes of chunks `put_many` is given at once when puts that wait at the same time are made by one call
+    /// of it, one after the other, as an engine with a single writer wants it. 0, unless it says otherwise, gives
+    /// every put a call and a thread of its own. Constant; an engine that says more never refuses `put_many`.
+    fn group_bytes(&self) -> usize {
+        0
     }
     /// See [`ChunkStore::get`].
     ///
@@ -98,13 +106,19 @@ pub struct Blocking<E> {
     engine: Arc<E>,
     locks: Stripes,
     threads: Arc<Semaphore>,
+    grouped: Arc<Grouped>,
 }
 
 impl<E: BlockingEngine> Blocking<E> {
     /// Makes `engine` a store.
     #[must_use]
     pub fn new(engine: E) -> Self {
-        Self { engine: Arc::new(engine), locks: Stripes::new(), threads: Arc::new(Semaphore::new(THREADS)) }
+        Self {
+            engine: Arc::new(engine),
+            locks: Stripes::new(),
+            threads: Arc::new(Semaphore::new(THREADS)),
+            grouped: Arc::default(),
+        }
     }
 
     /// The engine below.
@@ -159,11 +173,8 @@ impl<E: BlockingEngine> Blocking<E> {
     }
 }
 
-/// Runs `call` on a blocking thread while it holds `lock`.
-///
-/// Waiting for the lock and for a thread is [`attended`]: it must not be granted to somebody who is not
-/// polled any more. Dropping the caller's future ends the wait; a call that has begun keeps the lock to
-/// its end.
+/// Runs `call` on a blocking thread while it holds `lock`. Dropping the caller's future ends the wait for it; a
+/// call that has begun keeps the lock to its end.
 async fn run<E, T, L, F>(
     engine: Arc<E>,
     threads: Arc<Semaphore>,
@@ -177,19 +188,42 @@ where
     L: Send + 'static,
     F: FnOnce(&E) -> Result<T> + Send + 'static,
 {
-    attended(op, async move {
+    let granted = async move {
         // The lock comes first: whoever waits for a thread must never keep one from a lock's holder.
         let guard = lock.await;
-        let permit = threads.acquire_owned().await;
+        (guard, threads.acquire_owned().await)
+    };
+    let begin = move |granted| {
         off_the_executor(op, move || {
             let result = call(&engine);
             // An orphan keeps the engine only until here, so that dropping the store releases its locks.
-            drop((guard, engine, permit));
+            drop((granted, engine));
             result
         })
-        .await
-    })
-    .await
+    };
+    once_granted(op, granted, begin).await
+}
+
+/// Begins when locks and permits are granted.
+///
+/// Waiting for them is [`attended`]: they must not be granted to somebody who is not polled any more. Where there
+/// is nothing to wait for, no task is made: to wake another thread for that, and be woken by it, takes longer
+/// than a short call.
+async fn once_granted<G, T, W>(
+    op: &'static str,
+    granted: impl Future<Output = G> + Send + 'static,
+    begin: impl FnOnce(G) -> W + Send + 'static,
+) -> Result<T>
+where
+    G: Send + 'static,
+    T: Send + 'static,
+    W: Future<Output = Result<T>> + Send,
+{
+    let mut granted = Box::pin(granted);
+    match futures::poll!(&mut granted) {
+        Poll::Ready(granted) => begin(granted).await,
+        Poll::Pending => attended(op, async move { begin(granted.await).await }).await,
+    }
 }
 
 /// Runs `work` on a blocking thread, for what a backend does outside [`Blocking`], such as opening. Once
@@ -220,7 +254,12 @@ impl<E: BlockingEngine> ChunkStore for Blocking<E> {
 
     async fn put(&self, id: ChunkId, data: Bytes) -> Result<PutOutcome> {
         self.capabilities().check_len(id, &data)?;
-        self.run_locked("put", id, move |engine| engine.put(id, &data)).await
+        if self.engine.group_bytes() == 0 {
+            return self.run_locked("put", id, move |engine| engine.put(id, &data)).await;
+        }
+        let (grouped, engine) = (Arc::clone(&self.grouped), Arc::clone(&self.engine));
+        let put = move |lock| grouped.put(engine, (id, data), lock);
+        once_granted("put", self.locks.of(id).lock_owned(), put).await
     }
 
     async fn get(&self, id: ChunkId) -> Result<Option<Bytes>> {

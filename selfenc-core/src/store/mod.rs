@@ -17,6 +17,7 @@ mod chunks_only;
 mod error;
 mod ext;
 mod forward;
+mod grouped;
 mod id;
 mod info;
 mod name;
